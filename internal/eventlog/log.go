@@ -55,6 +55,7 @@ func New(cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Log, erro
 		kgo.RecordDeliveryTimeout(cfg.Confirm),
 		kgo.ProduceRequestTimeout(cfg.Confirm),
 		kgo.ProducerLinger(time.Millisecond),
+		kgo.WithHooks(l.metrics.kafka),
 	)...)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
@@ -90,7 +91,6 @@ func (l *Log) clientOptions() []kgo.Opt {
 		kgo.SeedBrokers(l.cfg.Brokers...),
 		kgo.ClientID(l.cfg.ClientID),
 		kgo.MetadataMinAge(250 * time.Millisecond),
-		kgo.WithHooks(l.metrics.kafka),
 	}
 	if l.cfg.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(l.cfg.TLS))

@@ -28,7 +28,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		return c
 	}
 	m := &metrics{
-		kafka:          kprom.NewMetrics("fieldlog_kafka", kprom.Registerer(prometheus.NewRegistry())),
+		kafka:          kprom.NewMetrics("fieldlog_kafka", kprom.Registerer(reg)),
 		appended:       counter("appended_events_total", "Events that every in-sync replica has.", "topic"),
 		appendedBytes:  counter("appended_bytes_total", "Bytes of those events' values.", "topic"),
 		refused:        counter("refused_events_total", "Events that were not confirmed, by cause.", "topic", "cause"),

@@ -177,3 +177,16 @@ func (r *reading) offer(id TopicID, k *kgo.Record, yield func(*Record, error) bo
 	record.fill(r.topic, id, k)
 	return yield(record, nil)
 }
+
+// kafka returns the offset in the client's terms, for a group that begins.
+func (f From) kafka() kgo.Offset {
+	switch f.kind {
+	case fromEnd:
+		return kgo.NewOffset().AtEnd()
+	case fromOffset:
+		return kgo.NewOffset().At(int64(f.offset))
+	case fromTime:
+		return kgo.NewOffset().AfterMilli(f.time.UnixMilli())
+	}
+	return kgo.NewOffset().AtStart()
+}

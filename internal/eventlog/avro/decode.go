@@ -177,12 +177,12 @@ func readItems(steps []decodeStep, t reflect.Type) func(*source, unsafe.Pointer)
 			old := slice.Len()
 			slice.Grow(n)
 			slice.SetLen(old + n)
-			item := unsafe.Add(slice.UnsafePointer(), uintptr(old)*size)
-			for range n {
+			first := slice.UnsafePointer()
+			for k := range n {
+				item := unsafe.Add(first, uintptr(old+k)*size)
 				for i := range steps {
 					steps[i].read(s, unsafe.Add(item, steps[i].offset))
 				}
-				item = unsafe.Add(item, size)
 			}
 			if s.bad {
 				return

@@ -121,12 +121,12 @@ func encodeArray(a *hamba.ArraySchema, t reflect.Type) (func([]byte, unsafe.Poin
 		if n > 0 {
 			dst = appendLong(dst, int64(n))
 		}
-		item := *(*unsafe.Pointer)(p)
-		for range n {
+		first := *(*unsafe.Pointer)(p)
+		for k := range n {
+			item := unsafe.Add(first, uintptr(k)*size)
 			for i := range steps {
 				dst = steps[i].write(dst, unsafe.Add(item, steps[i].offset))
 			}
-			item = unsafe.Add(item, size)
 		}
 		return append(dst, 0)
 	}, nil

@@ -1,0 +1,93 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// announcement is the metadata of a commit: "first-last@topic id" announces a block, "@topic id" none. The topic id
+// tells an offset of a topic that was deleted and created again apart.
+type announcement struct {
+	block       bool
+	first, last Offset
+	topicID     string
+}
+
+func (a announcement) String() string {
+	if !a.block {
+		return "@" + a.topicID
+	}
+	return fmt.Sprintf("%d-%d@%s", a.first, a.last, a.topicID)
+}
+
+// parseAnnouncement reads what String wrote; anything else is no announcement.
+func parseAnnouncement(text string) announcement {
+	span, id, found := strings.Cut(text, "@")
+	if !found {
+		return announcement{}
+	}
+	none := announcement{topicID: id}
+	from, to, found := strings.Cut(span, "-")
+	if !found {
+		return none
+	}
+	first, err1 := strconv.ParseInt(from, 10, 64)
+	last, err2 := strconv.ParseInt(to, 10, 64)
+	if err1 != nil || err2 != nil || first < 0 || last < first {
+		return none
+	}
+	return announcement{block: true, first: Offset(first), last: Offset(last), topicID: id}
+}
+
+// commit sets the group's offset of w's partition, with a note. It holds the session's lock, so that a partition cannot
+// be lost and the member not join anew between the check of ownership and the broker's answer.
+func (s *session) commit(ctx context.Context, w *worker, offset Offset, note announcement) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if w.gone.Load() {
+		return errLost
+	}
+	member, generation := s.client.GroupMetadata()
+	if member != w.member {
+		return errStale
+	}
+	err := s.request(ctx, w, member, generation, offset, note)
+	outcome := "ok"
+	if err != nil {
+		outcome = "failed"
+	}
+	s.blocks.log.metrics.commits.WithLabelValues(string(s.blocks.opts.Topic), outcome).Inc()
+	return err
+}
+
+func (s *session) request(ctx context.Context, w *worker, member string, generation int32, offset Offset, note announcement) error {
+	text := note.String()
+	part := kmsg.NewOffsetCommitRequestTopicPartition()
+	part.Partition, part.Offset, part.Metadata = int32(w.partition), int64(offset), &text
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic, topic.TopicID = s.blocks.log.fullName(s.blocks.opts.Topic), [16]byte(w.topicID)
+	topic.Partitions = append(topic.Partitions, part)
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.Group = s.blocks.log.cfg.Prefix + string(s.blocks.opts.Group)
+	req.MemberID, req.Generation = member, generation
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, s.client)
+	if err != nil {
+		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
+				return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, errors.New("the broker's answer does not mention it"))
+}
