@@ -1,6 +1,9 @@
 package schemas
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // ValueType tells which of the four types a Value holds. Its number is the branch in the Avro union.
 type ValueType uint8
@@ -66,5 +69,19 @@ func (v Value) Number() float64 {
 		return float64(int64(v.bits))
 	default:
 		return 0
+	}
+}
+
+// String writes the value as JSON would, texts in quotes.
+func (v Value) String() string {
+	switch v.kind {
+	case Double:
+		return strconv.FormatFloat(v.Double(), 'g', -1, 64)
+	case Integer:
+		return strconv.FormatInt(v.Integer(), 10)
+	case Boolean:
+		return strconv.FormatBool(v.Boolean())
+	default:
+		return strconv.Quote(v.text)
 	}
 }

@@ -14,7 +14,7 @@ func report(n int) *schemas.TelemetryReported {
 	return &schemas.TelemetryReported{
 		Envelope: schemas.Envelope{EventID: fmt.Sprintf("event-%d", n), EventTime: 1_000_000, ReceivedTime: 2_000_000, Origin: "test"},
 		Client:   "cliente02", Device: fmt.Sprintf("pump-%d", n%7),
-		Labels:   []schemas.Label{{Name: "site", Value: "north"}},
+		Labels: []schemas.Label{{Name: "site", Value: "north"}},
 		Readings: []schemas.Reading{
 			{Metric: "temperature", Time: 1_000_000, Value: schemas.DoubleValue(21.5), Unit: "C"},
 			{Metric: "count", Time: 1_000_000, Value: schemas.IntegerValue(9007199254740993)},

@@ -10,9 +10,10 @@ import (
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
-// Decoder reads events of type E that one writer's schema wrote. It is immutable and safe for concurrent use.
+// Decoder reads events of type E that one writer's schema wrote. It belongs to one goroutine.
 type Decoder[E any] struct {
-	steps []decodeStep
+	steps  []decodeStep
+	source source // kept here so that a call does not allocate one
 }
 
 // decodeStep reads the next field into base+offset.
@@ -37,10 +38,11 @@ func NewDecoder[E any](reader, writer *Schema) (*Decoder[E], error) {
 // Decode reads one event from data into event, whose slices it uses again. Strings and bytes point into data.
 // The error is ErrCorrupt; event is then in no particular state.
 func (d *Decoder[E]) Decode(data []byte, event *E) error {
-	s := source{buf: data}
+	s := &d.source
+	*s = source{buf: data}
 	base := unsafe.Pointer(event)
 	for i := range d.steps {
-		d.steps[i].read(&s, unsafe.Add(base, d.steps[i].offset))
+		d.steps[i].read(s, unsafe.Add(base, d.steps[i].offset))
 	}
 	if s.bad {
 		return fmt.Errorf("decode %d bytes: %w", len(data), ErrCorrupt)

@@ -1,0 +1,54 @@
+# Fieldlog. `make demo` runs it, `make test` proves it; `make help` lists the rest.
+
+GO        ?= go
+BIN       := bin/fieldlog
+VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
+# The race detector needs a C compiler.
+RACE      := $(shell command -v cc >/dev/null 2>&1 && echo -race)
+TOOLS     := $(CURDIR)/.cache/tools
+DEMO_ARGS ?= --data ./data --fleet 500
+
+.PHONY: help build engine demo test test-race lint vet vuln verify bench fuzz clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+build: ## build bin/fieldlog
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/fieldlog
+
+engine: build ## bring the pinned ClickHouse engine library into the user's cache
+	$(BIN) engine install
+
+demo: build engine ## run everything on this machine with 500 simulated devices
+	$(BIN) up $(DEMO_ARGS)
+
+test: build engine ## all tests that need no separate service
+	$(GO) vet ./...
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test $(RACE) -timeout 6m ./...
+
+lint: $(TOOLS)/golangci-lint ## style and import rules
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt would change these files'; exit 1; }
+	$(TOOLS)/golangci-lint run ./...
+
+vuln: $(TOOLS)/govulncheck ## known vulnerabilities in what we use
+	$(TOOLS)/govulncheck ./...
+
+verify: ## what is generated is up to date
+	$(GO) run ./cmd/fieldlog schemas catalogue > .cache/catalogue.md
+	diff -u docs/events.md .cache/catalogue.md
+
+bench: build engine ## measure every hot path beside its ceiling
+	$(GO) run ./bench
+
+fuzz: ## fuzz every decoder for FUZZTIME each (default 30s)
+	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  for f in $$(grep -ho '^func Fuzz[A-Za-z0-9]*' $$p/*_test.go | cut -c6-); do \
+	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) $$p || exit 1; \
+	  done; done
+
+clean: ## remove what was built; the data folder stays
+	rm -rf bin .cache
+
+$(TOOLS)/%: tools/go.mod tools/go.sum
+	cd tools && GOFLAGS=-mod=mod $(GO) build -o $(TOOLS)/ tool
