@@ -110,14 +110,10 @@ func (l *Log) Blocks(o BlockOptions, s Sink) (*Blocks, error) {
 func (b *Blocks) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		err := b.runSession(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, errStale):
-			b.log.logger.Warn("joining the group anew", "topic", b.opts.Topic, "error", err)
-		default:
+		if ctx.Err() == nil && !errors.Is(err, errStale) {
 			return err
 		}
+		b.log.logger.Info("left the group", "topic", b.opts.Topic, "cause", err)
 	}
 	return nil
 }

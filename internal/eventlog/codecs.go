@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -135,7 +136,7 @@ const (
 func (c *codecs) ask(ctx context.Context, id int) (*writer, error) {
 	found, err := c.registry.SchemaByID(ctx, id)
 	var answer *sr.ResponseError
-	if errors.As(err, &answer) && answer.StatusCode == 404 {
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
 		refusal := &Refusal{schemas.ReasonUnknownSchema, fmt.Errorf("the registry does not know schema id %d", id)}
 		return &writer{err: refusal, until: time.Now().Add(unknownFor)}, nil
 	}

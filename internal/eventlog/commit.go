@@ -81,13 +81,13 @@ func (s *session) request(ctx context.Context, w *worker, member string, generat
 	if err != nil {
 		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
 	}
-	for _, t := range resp.Topics {
-		for _, p := range t.Partitions {
-			if err := kerr.ErrorForCode(p.ErrorCode); err != nil {
-				return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
-			}
-			return nil
-		}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, errSilent)
 	}
-	return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, errors.New("the broker's answer does not mention it"))
+	if err := kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode); err != nil {
+		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
+	}
+	return nil
 }
+
+var errSilent = errors.New("the broker's answer does not mention it")

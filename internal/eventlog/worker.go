@@ -128,7 +128,7 @@ func (w *worker) foldPending() {
 		w.view.fill(w.session.blocks.opts.Topic, w.topicID, k)
 		rows, bytes, err := w.fold.Add(w.ctx, &w.view)
 		if err != nil {
-			w.complain("cannot fold for now", err)
+			w.complain("fold a record", err)
 			w.pause()
 			continue
 		}
@@ -184,12 +184,12 @@ func (w *worker) seal() {
 // store announces the block, which also confirms everything before it, and stores it.
 func (w *worker) store(block Block, storer Storer) error {
 	note := announcement{block: true, first: block.First, last: block.Last, topicID: w.topicID.String()}
-	if err := w.persist("cannot announce a block for now", func() error {
+	if err := w.persist("announce a block", func() error {
 		return w.session.commit(w.ctx, w, block.First, note)
 	}); err != nil {
 		return err
 	}
-	return w.persist("cannot store a block for now", func() error { return storer.Store(w.ctx) })
+	return w.persist("store a block", func() error { return storer.Store(w.ctx) })
 }
 
 // settle commits the offset after the last stored block.
@@ -198,7 +198,7 @@ func (w *worker) settle() {
 	w.storing = Block{}
 	next := w.next
 	go func(answer chan<- error) {
-		answer <- w.persist("cannot commit for now", func() error {
+		answer <- w.persist("commit an offset", func() error {
 			return w.session.commit(w.ctx, w, next, announcement{topicID: w.topicID.String()})
 		})
 	}(w.busy)
@@ -248,13 +248,13 @@ const (
 )
 
 // persist tries until it succeeds, the partition is no longer ours, or the member is stale.
-func (w *worker) persist(complaint string, try func() error) error {
+func (w *worker) persist(doing string, try func() error) error {
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		err := try()
 		if err == nil || errors.Is(err, errLost) || errors.Is(err, errStale) || w.ctx.Err() != nil {
 			return err
 		}
-		w.complain(complaint, err)
+		w.complain(doing, err)
 		w.sleep(wait/2 + rand.N(wait))
 	}
 }
@@ -270,8 +270,8 @@ func (w *worker) sleep(d time.Duration) {
 	}
 }
 
-func (w *worker) complain(what string, err error) {
+func (w *worker) complain(doing string, err error) {
 	o := w.session.blocks.opts
 	w.session.blocks.log.metrics.storeRetries.WithLabelValues(string(o.Topic)).Inc()
-	w.session.blocks.log.logger.Warn(what, "topic", o.Topic, "partition", w.partition, "error", err)
+	w.session.blocks.log.logger.Warn("will try again", "doing", doing, "topic", o.Topic, "partition", w.partition, "error", err)
 }
