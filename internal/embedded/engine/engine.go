@@ -1,0 +1,220 @@
+// Package engine runs the ClickHouse engine in a supervised child process behind ClickHouse's own HTTP protocol.
+//
+// Promises:
+//
+//   - The engine is ClickHouse itself (libchdb), with its tables under the data folder. Any HTTP client of ClickHouse works.
+//   - The child ends when its parent does, however that ends: it reads a pipe that only the parent holds.
+//   - A child that dies is started again, at the same address, after a wait that doubles with every failure.
+//   - Close lets requests finish, closes the engine, and kills the child only after a bound.
+//   - The engine keeps no logs of its own (query_log and the like), so nothing grows but the tables.
+//
+// The library is loaded in the child alone: it takes over threads and hundreds of megabytes, and a crash of it must not
+// take the log down.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// Config says how to run the engine.
+type Config struct {
+	// Command starts a child that calls Serve: this program with its hidden subcommand. Required.
+	Command []string
+	// Env is added to the child's environment.
+	Env []string
+	// Addr is where the child listens, host:port. Port 0 picks a free port once.
+	Addr string
+	// Stop bounds the wait for a graceful end. Default 20 s.
+	Stop time.Duration
+}
+
+// Engine supervises the child.
+type Engine struct {
+	cfg    Config
+	logger *slog.Logger
+	addr   string
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu  sync.Mutex
+	pid int
+}
+
+// New returns an engine that Start starts.
+func New(cfg Config, logger *slog.Logger) *Engine {
+	if cfg.Stop == 0 {
+		cfg.Stop = 20 * time.Second
+	}
+	return &Engine{cfg: cfg, logger: logger}
+}
+
+// Addr returns where the engine listens, after Start.
+func (e *Engine) Addr() string { return e.addr }
+
+// URL returns the engine's HTTP address, after Start.
+func (e *Engine) URL() string { return "http://" + e.addr }
+
+// PID returns the child's process id, 0 while there is none.
+func (e *Engine) PID() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.pid
+}
+
+// Start starts the child and returns when it answers, or with the reason why the first one ended.
+func (e *Engine) Start(ctx context.Context) error {
+	addr, err := fixPort(e.cfg.Addr)
+	if err != nil {
+		return err
+	}
+	e.addr = addr
+	life, cancel := context.WithCancel(context.Background())
+	e.cancel, e.done = cancel, make(chan struct{})
+	first := make(chan error, 1)
+	go e.supervise(life, first)
+	for {
+		if e.answers(ctx) {
+			return nil
+		}
+		select {
+		case err := <-first:
+			return errors.Join(fmt.Errorf("start the engine: %w", err), e.Close())
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("start the engine: %w", ctx.Err()), e.Close())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// Close ends the child and returns when it has ended.
+func (e *Engine) Close() error {
+	if e.cancel == nil {
+		return nil
+	}
+	e.cancel()
+	<-e.done
+	return nil
+}
+
+// fixPort picks a port where none is given, and fails early, with the flag to change, where the address is taken.
+func fixPort(addr string) (string, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("listen for ClickHouse clients on %q: %w; change --clickhouse-listen", addr, err)
+	}
+	defer listener.Close()
+	return listener.Addr().String(), nil
+}
+
+func (e *Engine) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL()+"/ping", nil)
+	if err != nil {
+		return false
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}
+
+// Waits between a child's end and the next start.
+const (
+	firstWait = 100 * time.Millisecond
+	lastWait  = 10 * time.Second
+)
+
+// supervise keeps a child running until life ends. How the first child ended, if it did, goes to first.
+func (e *Engine) supervise(life context.Context, first chan<- error) {
+	defer close(e.done)
+	wait := firstWait
+	for {
+		started := time.Now()
+		err := e.runChild(life)
+		if life.Err() != nil {
+			return
+		}
+		select {
+		case first <- err:
+		default:
+		}
+		if time.Since(started) > time.Minute {
+			wait = firstWait
+		}
+		e.logger.Error("the engine ended, starting it again", "error", err, "wait", wait)
+		select {
+		case <-life.Done():
+			return
+		case <-time.After(wait):
+			wait = min(2*wait, lastWait)
+		}
+	}
+}
+
+// runChild runs one child until it ends or life does.
+func (e *Engine) runChild(life context.Context) error {
+	cmd := exec.Command(e.cfg.Command[0], append(e.cfg.Command[1:], "--listen", e.addr)...)
+	cmd.Env = append(os.Environ(), e.cfg.Env...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	ownGroup(cmd)
+	lifeline, err := cmd.StdinPipe() // the child ends when this pipe does
+	if err != nil {
+		return fmt.Errorf("make the lifeline: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %q: %w", e.cfg.Command[0], err)
+	}
+	e.setPID(cmd.Process.Pid)
+	defer e.setPID(0)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the engine's process ended: %w", orUnexpected(err))
+	case <-life.Done():
+	}
+	return e.end(cmd, lifeline, ended)
+}
+
+func (e *Engine) setPID(pid int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.pid = pid
+}
+
+var errUnexpected = errors.New("without being asked to")
+
+func orUnexpected(err error) error {
+	if err == nil {
+		return errUnexpected
+	}
+	return err
+}
+
+// end asks the child to end by closing its lifeline, and kills it after the bound.
+func (e *Engine) end(cmd *exec.Cmd, lifeline io.Closer, ended <-chan error) error {
+	_ = lifeline.Close()
+	timeout := time.NewTimer(e.cfg.Stop)
+	defer timeout.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timeout.C:
+		e.logger.Error("the engine did not end in time and is killed", "bound", e.cfg.Stop)
+		_ = cmd.Process.Kill()
+		return <-ended
+	}
+}
