@@ -1,0 +1,116 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fieldlog/fieldlog/internal/clickhouse"
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+)
+
+// Service fills the tables of one generation from the log.
+type Service struct {
+	cfg     Config
+	log     *eventlog.Log
+	ch      *clickhouse.Client
+	logger  *slog.Logger
+	metrics *metrics
+	blocks  *eventlog.Blocks
+	ready   atomic.Bool
+}
+
+// New returns a Service that has not connected to anything yet.
+func New(cfg Config, log *eventlog.Log, ch *clickhouse.Client, logger *slog.Logger, reg prometheus.Registerer) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Service{cfg: cfg, log: log, ch: ch, logger: logger, metrics: newMetrics(reg)}
+	var err error
+	s.blocks, err = log.Blocks(eventlog.BlockOptions{
+		Group:    groupOf(cfg),
+		Topic:    eventlog.TopicTelemetry,
+		MaxRows:  cfg.MaxRows,
+		MaxBytes: cfg.MaxBytes,
+		MaxAge:   cfg.MaxAge,
+		StartAt:  cfg.StartAt,
+	}, newSink(cfg, log, ch, s.metrics))
+	if err != nil {
+		return nil, fmt.Errorf("make analytics: %w", err)
+	}
+	return s, nil
+}
+
+// groupOf returns the consumer group of a generation: offsets belong to the tables they are the progress of.
+func groupOf(cfg Config) eventlog.Group {
+	if cfg.Generation == 1 {
+		return cfg.Group
+	}
+	return eventlog.Group(tableOf(string(cfg.Group), cfg.Generation))
+}
+
+// Run makes the tables, then stores what is reported until ctx ends. It returns nil once the blocks that were being stored
+// are done.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	defer s.ready.Store(false)
+	if err := s.blocks.Run(ctx); err != nil {
+		return fmt.Errorf("run analytics: %w", err)
+	}
+	return nil
+}
+
+// Ready returns nil while rows are being stored.
+func (s *Service) Ready(ctx context.Context) error {
+	if !s.ready.Load() {
+		return errors.New("analytics has not made its tables yet")
+	}
+	return s.ch.Ready(ctx)
+}
+
+// Lag returns how many records of the partitions this process owns are not stored yet.
+func (s *Service) Lag() int64 { return s.blocks.Lag() }
+
+// prepare makes the tables. While ClickHouse is away it tries again; what ClickHouse refuses is returned.
+func (s *Service) prepare(ctx context.Context) error {
+	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+		err := schema{cfg: s.cfg, ch: s.ch}.apply(ctx)
+		if err == nil {
+			s.ready.Store(true)
+			s.metrics.schemaReady.Set(1)
+			return nil
+		}
+		class := clickhouse.ClassOf(err)
+		if class == clickhouse.Refused || class == clickhouse.Denied {
+			return fmt.Errorf("make the tables: %w", err)
+		}
+		s.logger.Warn("cannot make the tables yet", "class", class, "error", err)
+		s.metrics.failures.WithLabelValues(string(class)).Inc()
+		pause(ctx, wait/2+rand.N(wait))
+	}
+	return nil
+}
+
+// Waits between attempts, doubled each time, with jitter.
+const (
+	firstWait = 100 * time.Millisecond
+	lastWait  = 10 * time.Second
+)
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

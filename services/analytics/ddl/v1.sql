@@ -1,0 +1,113 @@
+-- Version 1: the tables of one generation and what feeds them. Each statement is harmless when it is run again.
+
+-- A row a reading. Sorted as trends ask for it.
+CREATE TABLE IF NOT EXISTS {{.Table "readings"}}{{.OnCluster}}
+(
+    client    LowCardinality(String) COMMENT 'owner of the device',
+    device    LowCardinality(String) COMMENT 'unique within its client',
+    metric    LowCardinality(String) COMMENT 'what was measured',
+    time      DateTime64(6, 'UTC') COMMENT 'when it was measured' CODEC(Delta, ZSTD(1)),
+    type      Enum8('double' = 0, 'integer' = 1, 'boolean' = 2, 'text' = 3) COMMENT 'which of the columns holds it exactly',
+    value     Float64 COMMENT 'as a number; 0 for a text' CODEC(ZSTD(1)),
+    integer   Int64 COMMENT 'every bit of an integer; 0 or 1 for a boolean' CODEC(ZSTD(1)),
+    text      String COMMENT 'a text; empty for other types' CODEC(ZSTD(1)),
+    unit      LowCardinality(String) COMMENT 'as the sender names it',
+    received  DateTime64(6, 'UTC') COMMENT 'when the gateway accepted it' CODEC(Delta, ZSTD(1)),
+    topic     LowCardinality(String) COMMENT 'where in the log it is',
+    partition UInt32 CODEC(ZSTD(1)),
+    `offset`  UInt64 CODEC(Delta, ZSTD(1)),
+    `index`   UInt32 COMMENT 'which reading of the record, from 0' CODEC(ZSTD(1))
+)
+ENGINE = {{.Engine "MergeTree" "readings"}}
+PARTITION BY toYYYYMM(time)
+ORDER BY (client, device, metric, time)
+{{.Settings}};
+
+-- A row a report: what is the same for all its readings, once.
+CREATE TABLE IF NOT EXISTS {{.Table "reports"}}{{.OnCluster}}
+(
+    client        LowCardinality(String),
+    device        LowCardinality(String),
+    received_time DateTime64(6, 'UTC') COMMENT 'when the gateway accepted it' CODEC(Delta, ZSTD(1)),
+    event_time    DateTime64(6, 'UTC') COMMENT 'when it happened, by the device''s clock' CODEC(Delta, ZSTD(1)),
+    event_id      String CODEC(ZSTD(1)),
+    event_type    LowCardinality(String),
+    trace_id      String CODEC(ZSTD(1)),
+    attempt       Int32 COMMENT 'how many times the sender had tried before' CODEC(ZSTD(1)),
+    labels        Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    origin        LowCardinality(String) COMMENT 'the way in: http, influx, mqtt',
+    host          LowCardinality(String),
+    publisher     LowCardinality(String),
+    readings      UInt32 COMMENT 'how many readings it had' CODEC(ZSTD(1)),
+    topic         LowCardinality(String) COMMENT 'where in the log it is',
+    partition     UInt32 CODEC(ZSTD(1)),
+    `offset`      UInt64 CODEC(Delta, ZSTD(1)),
+    INDEX trace trace_id TYPE bloom_filter(0.01) GRANULARITY 4,
+    INDEX event event_id TYPE bloom_filter(0.01) GRANULARITY 4
+)
+ENGINE = {{.Engine "MergeTree" "reports"}}
+PARTITION BY toYYYYMM(received_time)
+ORDER BY (client, device, received_time)
+{{.Settings}};
+
+{{range .Rollups}}
+-- Rows of equal key are merged in the background: the public view finishes that when it is asked.
+-- latest packs the last reading's rank (see below) and the bits of its value into one number, whose maximum is the last.
+CREATE TABLE IF NOT EXISTS {{$.Table .Name}}{{$.OnCluster}}
+(
+    client LowCardinality(String),
+    device LowCardinality(String),
+    metric LowCardinality(String),
+    time   DateTime('UTC') COMMENT 'beginning of the bucket' CODEC(Delta, ZSTD(1)),
+    count  SimpleAggregateFunction(sum, UInt64) CODEC(ZSTD(1)),
+    min    SimpleAggregateFunction(min, Float64) CODEC(ZSTD(1)),
+    max    SimpleAggregateFunction(max, Float64) CODEC(ZSTD(1)),
+    sum    SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
+    latest SimpleAggregateFunction(max, UInt256) CODEC(ZSTD(1))
+)
+ENGINE = {{$.Engine "AggregatingMergeTree" .Name}}
+PARTITION BY toYYYYMM(time)
+ORDER BY (client, device, metric, time)
+{{$.Settings}};
+
+-- One row out for each row in, so that one block in is one block out, with the same month. Texts have no trend.
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{$.Table (print .Name "_from_readings")}}{{$.OnCluster}} TO {{$.Table .Name}} AS
+SELECT
+    client, device, metric,
+    {{.Bucket}}(r.time) AS time,
+    toUInt64(1) AS count,
+    value AS min,
+    value AS max,
+    value AS sum,
+    bitOr(bitShiftLeft(toUInt256({{$.Rank}}), 64), reinterpretAsUInt64(value)) AS latest
+FROM {{$.Table "readings"}} AS r
+WHERE type != 'text';
+{{end}}
+
+-- The last reading of every series in a month. Rows of equal key are merged in the background, the highest rank stays.
+CREATE TABLE IF NOT EXISTS {{.Table "devices"}}{{.OnCluster}}
+(
+    client   LowCardinality(String),
+    device   LowCardinality(String),
+    metric   LowCardinality(String),
+    month    UInt32 COMMENT 'yyyymm of time' CODEC(ZSTD(1)),
+    time     DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    received DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    type     Enum8('double' = 0, 'integer' = 1, 'boolean' = 2, 'text' = 3),
+    value    Float64 CODEC(ZSTD(1)),
+    integer  Int64 CODEC(ZSTD(1)),
+    text     String CODEC(ZSTD(1)),
+    rank     UInt128 COMMENT 'time, partition, offset, index as one number' CODEC(ZSTD(1))
+)
+ENGINE = {{.Engine "ReplacingMergeTree" "devices" "rank"}}
+PARTITION BY month
+ORDER BY (client, device, metric)
+{{.Settings}};
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {{.Table "devices_from_readings"}}{{.OnCluster}} TO {{.Table "devices"}} AS
+SELECT
+    client, device, metric,
+    toYYYYMM(r.time) AS month,
+    r.time AS time, received, type, value, integer, text,
+    {{.Rank}} AS rank
+FROM {{.Table "readings"}} AS r;

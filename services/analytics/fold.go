@@ -1,0 +1,61 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/projections/readings"
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+// fold turns one partition's records into blocks.
+type fold struct {
+	sink    *sink
+	decoder *eventlog.Decoder[schemas.TelemetryReported]
+	report  schemas.TelemetryReported
+	open    *block
+}
+
+// maxGroups is the number of inserts a block should take. One with more is cut at once: late data of many months.
+const maxGroups = 16
+
+// Add implements eventlog.Fold. A bad record becomes a dead letter of the block.
+func (f *fold) Add(ctx context.Context, r *eventlog.Record) (rows, bytes int, err error) {
+	if err := f.add(ctx, r); err != nil {
+		return 0, 0, err
+	}
+	b := f.open
+	if b.rows.Groups() > maxGroups {
+		return math.MaxInt, b.rows.Bytes(), nil
+	}
+	return b.rows.Rows() + len(b.letters), b.rows.Bytes() + b.kept, nil
+}
+
+func (f *fold) add(ctx context.Context, r *eventlog.Record) error {
+	err := f.decoder.Decode(ctx, r, &f.report)
+	if err == nil {
+		err = f.open.rows.Add(int64(r.Offset), &f.report)
+	}
+	var refusal *eventlog.Refusal
+	var violation *readings.Violation
+	switch {
+	case err == nil:
+		f.open.newest = max(f.open.newest, f.report.ReceivedTime)
+	case errors.As(err, &refusal):
+		f.open.bury(f.sink.letter(r, refusal.Reason, refusal.Err))
+	case errors.As(err, &violation):
+		f.open.bury(f.sink.letter(r, schemas.ReasonInvalid, violation))
+	default:
+		return err
+	}
+	return nil
+}
+
+// Seal implements eventlog.Fold.
+func (f *fold) Seal(b eventlog.Block) eventlog.Storer {
+	sealed := f.open
+	f.open = f.sink.free.Get().(*block)
+	return &store{sink: f.sink, of: b, block: sealed}
+}

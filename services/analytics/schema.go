@@ -1,0 +1,114 @@
+package analytics
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"regexp"
+	"strings"
+	"text/template"
+
+	"github.com/fieldlog/fieldlog/internal/clickhouse"
+)
+
+//go:embed ddl/*.sql
+var ddl embed.FS
+
+// schema renders the statements of one generation.
+type schema struct {
+	cfg Config
+	ch  *clickhouse.Client
+}
+
+// rollup is a table of buckets.
+type rollup struct {
+	Name string
+	// Bucket is the function that returns the beginning of a time's bucket.
+	Bucket string
+}
+
+// Rollups lists the tables of buckets.
+func (s schema) Rollups() []rollup {
+	return []rollup{
+		{"readings_1m", "toStartOfMinute"},
+		{"readings_1h", "toStartOfHour"},
+		{"readings_1d", "toStartOfDay"},
+	}
+}
+
+// Rank is the expression of a reading's place among all: 52 bits of microseconds, 12 of the partition, 44 of the offset,
+// 20 of the index. The highest is the last.
+func (schema) Rank() string {
+	return "bitOr(bitShiftLeft(toUInt128(bitOr(bitShiftLeft(toUInt64(toUnixTimestamp64Micro(r.time)), 12), bitAnd(r.partition, 4095))), 64)," +
+		" bitOr(bitShiftLeft(r.`offset`, 20), r.`index`))"
+}
+
+// tableOf returns a generation's name of a table.
+func tableOf(name string, generation int) string { return fmt.Sprintf("%s_g%d", name, generation) }
+
+// Table returns this generation's table, quoted.
+func (s schema) Table(name string) string { return s.ch.Table(tableOf(name, s.cfg.Generation)) }
+
+// Public returns a public name, quoted.
+func (s schema) Public(name string) string { return s.ch.Table(name) }
+
+// OnCluster returns the clause of a cluster.
+func (s schema) OnCluster() string { return s.ch.OnCluster() }
+
+// Engine returns the engine of this generation's table.
+func (s schema) Engine(family, name string, args ...string) string {
+	return s.ch.Engine(family, tableOf(name, s.cfg.Generation), args...)
+}
+
+// Settings returns the settings that every table has.
+func (s schema) Settings() string {
+	if s.ch.Replicated() {
+		return fmt.Sprintf("SETTINGS replicated_deduplication_window = %d, replicated_deduplication_window_seconds = 604800, ttl_only_drop_parts = 1",
+			s.cfg.DedupWindow)
+	}
+	settings := fmt.Sprintf("SETTINGS non_replicated_deduplication_window = %d, ttl_only_drop_parts = 1", s.cfg.DedupWindow)
+	if !s.cfg.NoSync {
+		settings += ", fsync_after_insert = 1, fsync_part_directory = 1"
+	}
+	return settings
+}
+
+// apply brings the database up to date.
+func (s schema) apply(ctx context.Context) error {
+	version1, err := s.statements("v1.sql")
+	if err != nil {
+		return err
+	}
+	wanted := clickhouse.Schema{Component: tableOf("analytics", s.cfg.Generation), Versions: [][]string{version1}}
+	if !s.cfg.Shadow {
+		if wanted.Settle, err = s.statements("views.sql"); err != nil {
+			return err
+		}
+	}
+	if err := s.ch.Apply(ctx, wanted); err != nil {
+		return err
+	}
+	return s.retain(ctx)
+}
+
+var comment = regexp.MustCompile(`(?m)^--.*\n`)
+
+// statements renders a file and splits it.
+func (s schema) statements(file string) ([]string, error) {
+	t, err := template.ParseFS(ddl, "ddl/"+file)
+	if err != nil {
+		return nil, fmt.Errorf("parse %s: %w", file, err)
+	}
+	var text bytes.Buffer
+	if err := t.Execute(&text, s); err != nil {
+		return nil, fmt.Errorf("render %s: %w", file, err)
+	}
+	var statements []string
+	for _, statement := range strings.Split(comment.ReplaceAllString(text.String(), ""), ";\n") {
+		if statement = strings.TrimSpace(statement); statement != "" {
+			statements = append(statements, statement)
+		}
+	}
+	return statements, nil
+}

@@ -1,0 +1,70 @@
+package analytics
+
+import (
+	"context"
+	"os"
+	"sync"
+
+	"github.com/fieldlog/fieldlog/internal/clickhouse"
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/projections/readings"
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+// inserter stores one block of a table. It is idempotent for equal tokens and returns the bytes it sent once all of it is
+// durable.
+type inserter interface {
+	Insert(ctx context.Context, o clickhouse.InsertOptions) (int, error)
+}
+
+// sink stores blocks in ClickHouse. What a block becomes, and what a crash after each step leaves behind:
+//
+//  1. Its rows are grouped by table and month. Each group is one insert, one part, one token:
+//     "g<generation>-<topic id>:<topic>:<partition>:<first>-<last>:<table>:<month>". Crash: nothing is stored; the equal block of
+//     the next owner stores it.
+//  2. Groups are inserted one after the other. Crash between two: the next owner inserts all of them, and the token removes
+//     those that are there, in the table and in each table it feeds.
+//  3. Its dead letters are appended to the log. Crash before the offset is committed: they are appended again, with
+//     the same event ids.
+//
+// Step 2 leans on the fold being deterministic: equal ranges make groups of equal rows. The token holds the topic's id, so that
+// the offsets of a topic that was deleted and created again are not taken for the old ones.
+type sink struct {
+	cfg     Config
+	log     *eventlog.Log
+	ch      inserter
+	metrics *metrics
+	slots   chan struct{} // one taken by each block that is being inserted
+	free    sync.Pool     // of *block
+	host    string
+}
+
+func newSink(cfg Config, log *eventlog.Log, ch inserter, m *metrics) *sink {
+	s := &sink{cfg: cfg, log: log, ch: ch, metrics: m, slots: make(chan struct{}, cfg.Concurrency)}
+	s.free.New = func() any { return &block{} }
+	s.host, _ = os.Hostname() // empty when unknown
+	return s
+}
+
+// block is what the records of one eventlog.Block became.
+type block struct {
+	rows    readings.Block
+	letters []schemas.DeadLetter
+	newest  schemas.Time // the latest receipt
+	kept    int          // bytes of the letters
+}
+
+func (b *block) reset() {
+	b.rows.Reset()
+	clear(b.letters)
+	b.letters, b.newest, b.kept = b.letters[:0], 0, 0
+}
+
+// Fold implements eventlog.Sink.
+func (s *sink) Fold(eventlog.Topic, eventlog.TopicID, eventlog.Partition) eventlog.Fold {
+	return &fold{
+		sink:    s,
+		decoder: eventlog.NewDecoder[schemas.TelemetryReported](s.log, schemas.KindTelemetryReported),
+		open:    s.free.Get().(*block),
+	}
+}
