@@ -27,9 +27,9 @@ type Part struct {
 	// Ready returns when the next part may start, or with an error that ends everything. Nil: at once. Its ctx ends when the
 	// process is to end.
 	Ready func(ctx context.Context) error
-	// Settle works off what is left before Run is told to end. Nil: nothing to do. It shares Drain with Run.
+	// Settle works off what is left before Run is told to end. Nil: nothing to do.
 	Settle func(ctx context.Context)
-	// Drain bounds the part's end. Default 15 s.
+	// Drain bounds Settle, and then the wait for Run to return. Default 15 s.
 	Drain time.Duration
 }
 
@@ -110,28 +110,31 @@ func (r *running) becomeReady(ctx context.Context) error {
 }
 
 func (r *running) end() error {
-	bound, cancel := context.WithTimeout(context.Background(), r.part.Drain)
-	defer cancel()
-	if r.part.Settle != nil && !r.hasEnded() {
-		r.part.Settle(bound)
-	}
+	r.settle()
 	r.cancel()
+	bound := time.NewTimer(r.part.Drain)
+	defer bound.Stop()
 	select {
 	case <-r.ended:
 		return r.err
-	case <-bound.Done():
-	}
-	if r.hasEnded() {
-		return r.err
+	case <-bound.C:
 	}
 	return fmt.Errorf("end %s: it did not drain within %s", r.part.Name, r.part.Drain)
 }
 
-func (r *running) hasEnded() bool {
-	select {
-	case <-r.ended:
-		return true
-	default:
-		return false
+// settle lets a part that still runs work off what is left.
+func (r *running) settle() {
+	if r.part.Settle == nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), r.part.Drain)
+	defer cancel()
+	go func() { // what ended by itself cannot settle
+		select {
+		case <-r.ended:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	r.part.Settle(ctx)
 }
