@@ -1,0 +1,56 @@
+package main
+
+//	the parts that several commands wire: set up the log, wait for readiness, announce it
+
+import (
+	"context"
+	"time"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/run"
+)
+
+// setUp creates topics and registers schemas before the next part starts.
+func setUp(log *eventlog.Log) run.Part {
+	return run.Part{
+		Name:  "log",
+		Run:   func(ctx context.Context) error { <-ctx.Done(); return nil },
+		Ready: log.Setup,
+	}
+}
+
+// announce runs a function once the parts before it are ready.
+func announce(tell func()) run.Part {
+	return run.Part{Name: "announcement", Run: func(context.Context) error { tell(); return nil }}
+}
+
+// whenReady asks until the answer is nil or ctx ends.
+func whenReady(ready func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for ready(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-tick.C:
+			}
+		}
+		return nil
+	}
+}
+
+// caughtUp returns when nothing lags behind, or ctx ends.
+func caughtUp(lag func() int64) func(context.Context) {
+	return func(ctx context.Context) {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for lag() > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}
+}
