@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -185,8 +186,8 @@ func (r *refReport) readTime(d *jsontext.Decoder) (schemas.Time, error) {
 	var t schemas.Time
 	switch text := tok.String(); tok.Kind() {
 	case '"':
-		var parsed time.Time
-		if err := parsed.UnmarshalText([]byte(text)); err != nil {
+		parsed, err := strictTime(text)
+		if err != nil {
 			return 0, errRefused
 		}
 		t = schemas.Time(parsed.UnixMicro())
@@ -208,6 +209,16 @@ func (r *refReport) readTime(d *jsontext.Decoder) (schemas.Time, error) {
 		return 0, errRefused
 	}
 	return t, nil
+}
+
+// rfc3339 is the form of RFC 3339, section 5.6, which package time does not insist on.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+func strictTime(text string) (time.Time, error) {
+	if !rfc3339.MatchString(text) || strings.HasPrefix(text, "0000") {
+		return time.Time{}, errRefused
+	}
+	return time.Parse(time.RFC3339Nano, text)
 }
 
 func (r *refReport) done() *schemas.TelemetryReported {
