@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 )
@@ -46,10 +47,10 @@ const (
 // Classes lists every class.
 func Classes() []Class { return []Class{Unreachable, Overloaded, Unavailable, Denied, Refused} }
 
-// classes are the codes (ClickHouse's ErrorCodes.cpp) that are not Refused.
+// classOf returns the class of a code of ClickHouse's ErrorCodes.cpp; false if there is no code.
 func classOf(code int) (Class, bool) {
 	switch code {
-	case 159, 160, 202, 209, 241, 252, 319, 394, 439, 745:
+	case 159, 160, 202, 209, 241, tooManyParts, 319, 394, 439, 745:
 		return Overloaded, true // timeouts, too many queries, memory, parts, threads
 	case 164, 203, 225, 236, 242, 243, 285, 286, 289, 425, 999, 1000, 1001:
 		return Unavailable, true // read-only, keeper, aborted, space, quorum, system
@@ -61,10 +62,15 @@ func classOf(code int) (Class, bool) {
 	return Refused, code != 0
 }
 
+const tooManyParts = 252
+
 // ClassOf returns the class of an error of this package.
 func ClassOf(err error) Class {
 	var ours *Exception
 	if errors.As(err, &ours) {
+		if ours.Code == tooManyParts && strings.Contains(ours.Message, "single INSERT block") {
+			return Refused // more than one partition value in a block
+		}
 		if class, known := classOf(ours.Code); known {
 			return class
 		}

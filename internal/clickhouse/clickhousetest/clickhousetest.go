@@ -99,7 +99,7 @@ func Config(t testing.TB) clickhouse.Config {
 	return clickhouse.Config{URL: shared.engine.URL(), Database: fmt.Sprintf("test_%d", shared.databases.Add(1))}
 }
 
-// Open returns a client of a new database, which Apply makes. It is closed, and the database dropped, when the test ends.
+// Open returns a client of a new database, which Apply makes. It is closed, and the database is dropped, when the test ends.
 func Open(t testing.TB, cfg clickhouse.Config) *clickhouse.Client {
 	t.Helper()
 	client, err := clickhouse.New(cfg)
@@ -107,7 +107,7 @@ func Open(t testing.TB, cfg clickhouse.Config) *clickhouse.Client {
 		t.Fatalf("open ClickHouse: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := client.Exec(context.Background(), "DROP DATABASE IF EXISTS `"+cfg.Database+"` SYNC"); err != nil {
+		if err := client.Exec(context.Background(), "DROP DATABASE IF EXISTS `"+cfg.Database+"`"); err != nil {
 			t.Errorf("drop database: %v", err)
 		}
 		if err := client.Close(); err != nil {
