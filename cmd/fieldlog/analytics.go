@@ -60,6 +60,9 @@ func (a *analyticsFlags) config() (analytics.Config, error) {
 	return cfg, nil
 }
 
+// readings is the table that readings go to.
+func (a *analyticsFlags) readings() string { return fmt.Sprintf("readings_g%d", a.cfg.Generation) }
+
 // service returns the service, which has not connected yet.
 func (a *analyticsFlags) service(log *eventlog.Log, tables *clickhouse.Client, logger *slog.Logger, reg prometheus.Registerer) (*analytics.Service, error) {
 	cfg, err := a.config()

@@ -36,6 +36,7 @@ var defaultBrokers = []string{"127.0.0.1:9092"}
 const (
 	defaultRegistry   = "http://127.0.0.1:8081"
 	defaultClickHouse = "http://127.0.0.1:8123"
+	defaultGateway    = "http://127.0.0.1:8080"
 )
 
 // bind defines the flags. Brokers and registry are the defaults, empty where they are embedded.

@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/fieldlog/fieldlog/internal/embedded/engine/library"
 	"github.com/fieldlog/fieldlog/internal/settings"
 )
 
@@ -37,7 +39,7 @@ change) or could not be looked at because nothing runs there (–). The exit cod
 	f.log.bind(cmd.Flags(), defaultBrokers, defaultRegistry)
 	f.clickhouse.bind(cmd.Flags(), defaultClickHouse)
 	cmd.Flags().StringVar(&f.data, "data", "./data", "data folder of the embedded engines")
-	cmd.Flags().StringVar(&f.gateway, "url", "http://127.0.0.1:8080", "URL of the gateway")
+	cmd.Flags().StringVar(&f.gateway, "url", defaultGateway, "URL of the gateway")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print JSON lines")
 	return cmd
 }
@@ -130,6 +132,7 @@ func (p *program) report(findings []finding, asJSON bool) error {
 // environment looks for FIELDLOG_ variables that nothing reads.
 func (e *examination) environment(environment []string, root *cobra.Command) {
 	unknown := settings.Unknown(environment, allFlags(root)...)
+	unknown = slices.DeleteFunc(unknown, func(name string) bool { return name == library.EnvOverride })
 	if len(unknown) == 0 {
 		e.well("environment", "every %s variable that is set is one we read", settings.Prefix)
 		return

@@ -58,8 +58,8 @@ const (
 	lookBack = 10 * time.Second // over which rates and delays are taken
 )
 
-// flow shows what flows until ctx ends.
-func (l *liveLine) flow(ctx context.Context, reg prometheus.Gatherer, lag func() int64) error {
+// flow shows what flows into a table until ctx ends.
+func (l *liveLine) flow(ctx context.Context, reg prometheus.Gatherer, table string, lag func() int64) error {
 	tick := time.NewTicker(redraw)
 	defer tick.Stop()
 	var past []moment
@@ -68,7 +68,7 @@ func (l *liveLine) flow(ctx context.Context, reg prometheus.Gatherer, lag func()
 		if err != nil {
 			return err
 		}
-		now := momentOf(time.Now(), s)
+		now := momentOf(time.Now(), s, table)
 		past = append(past, now)
 		for now.at.Sub(past[0].at) > lookBack {
 			past = past[1:]
@@ -91,11 +91,11 @@ type moment struct {
 }
 
 // momentOf reads what the line shows.
-func momentOf(at time.Time, s obs.Snapshot) moment {
+func momentOf(at time.Time, s obs.Snapshot, table string) moment {
 	return moment{
 		at:       at,
 		received: s.Sum("fieldlog_gateway_readings_total"),
-		stored:   s.Sum("fieldlog_analytics_rows_total", "table", "readings"),
+		stored:   s.Sum("fieldlog_analytics_rows_total", "table", table),
 		refused:  s.Sum("fieldlog_gateway_refused_total"),
 		delay:    s.Histogram("fieldlog_analytics_delay_seconds"),
 	}

@@ -54,7 +54,7 @@ func TestLiveLineStaysBelowTheLog(t *testing.T) {
 		line := &liveLine{out: &screen, columns: 40}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- line.flow(ctx, prometheus.NewRegistry(), func() int64 { return 7 }) }()
+		go func() { ended <- line.flow(ctx, prometheus.NewRegistry(), "readings_g1", func() int64 { return 7 }) }()
 		synctest.Wait()
 		if _, err := io.WriteString(line, "a warning\n"); err != nil {
 			t.Fatal(err)
@@ -80,11 +80,11 @@ func TestLiveLineStaysBelowTheLog(t *testing.T) {
 }
 
 func TestWelcome(t *testing.T) {
-	usual := addresses{"http://127.0.0.1:8080", "127.0.0.1:9092", "http://127.0.0.1:8081", "http://127.0.0.1:8123"}
+	usual := addresses{"./data", "http://127.0.0.1:8080", "127.0.0.1:9092", "http://127.0.0.1:8081", "http://127.0.0.1:8123"}
 	f := func(columns int, a addresses, want, never string) {
 		t.Helper()
 		var out, log bytes.Buffer
-		(&program{columns: columns}).welcome(a, true, slog.New(slog.NewJSONHandler(&log, nil)), &liveLine{out: &out, columns: columns})
+		(&program{name: "bin/fieldlog", columns: columns}).welcome(a, true, slog.New(slog.NewJSONHandler(&log, nil)), &liveLine{out: &out, columns: columns})
 		if got := out.String(); !strings.Contains(got, want) || never != "" && strings.Contains(got, never) {
 			t.Errorf("got %s\nwant %q and not %q", got, want, never)
 		}
@@ -93,11 +93,12 @@ func TestWelcome(t *testing.T) {
 		}
 	}
 	f(80, usual, "curl http://127.0.0.1:8080/v1/telemetry -d", "--brokers")
-	f(80, usual, "fieldlog query 'SELECT", "--clickhouse")
+	f(80, usual, "bin/fieldlog query 'SELECT", "--clickhouse")
 	moved := usual
 	moved.kafka, moved.clickhouse = "127.0.0.1:19092", "http://127.0.0.1:18123"
-	f(80, moved, "fieldlog tail --brokers 127.0.0.1:19092", "")
-	f(80, moved, "fieldlog query --clickhouse http://127.0.0.1:18123", "")
+	f(80, moved, "bin/fieldlog tail --brokers 127.0.0.1:19092", "")
+	f(80, moved, "bin/fieldlog query --clickhouse http://127.0.0.1:18123", "")
+	f(80, moved, "bin/fieldlog doctor --data ./data --brokers 127.0.0.1:19092 --clickhouse http://127.0.0.1:18123", "")
 	f(0, moved, "", "curl")
 	for address, want := range map[string]string{"[::]:8080": "127.0.0.1:8080", "0.0.0.0:80": "127.0.0.1:80", "10.0.0.3:80": "10.0.0.3:80"} {
 		if got := reachable(address); got != want {

@@ -18,6 +18,7 @@ import (
 
 // program is what the commands share: the process they run in.
 type program struct {
+	name           string // as it was called
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environment    []string
@@ -31,7 +32,7 @@ type program struct {
 
 func newProgram() *program {
 	p := &program{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		name: os.Args[0], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		environment: os.Environ(), lookup: os.LookupEnv, exit: os.Exit,
 	}
 	p.columns = terminalColumns(os.Stdout)

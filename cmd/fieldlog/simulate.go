@@ -38,7 +38,7 @@ measures depends only on --seed, the device and the time. One device of several 
 		RunE:    func(cmd *cobra.Command, _ []string) error { return p.simulate(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.fleet.URL, "url", "http://127.0.0.1:8080", "URL of the gateway")
+	flags.StringVar(&f.fleet.URL, "url", defaultGateway, "URL of the gateway")
 	settings.Secret(flags, &f.fleet.Token, "token", "access token of the gateway")
 	flags.IntVar(&f.fleet.Devices, "devices", 100, "how many devices")
 	flags.IntVar(&f.fleet.Clients, "clients", 0, "how many clients they belong to (default one for every 50 devices, at most 20)")

@@ -16,10 +16,10 @@ import (
 )
 
 // addresses is where everything answers.
-type addresses struct{ gateway, kafka, registry, clickhouse string }
+type addresses struct{ data, gateway, kafka, registry, clickhouse string }
 
-// try says what to try next. Defaults are left out of the commands.
-func (a addresses) try(fleet bool) string {
+// try says what to try next, with the program as it was called. Defaults are left out of the commands.
+func (a addresses) try(program string, fleet bool) string {
 	option := func(name, value, usual string) string {
 		if value == usual {
 			return ""
@@ -28,6 +28,7 @@ func (a addresses) try(fleet bool) string {
 	}
 	logAt := option("brokers", a.kafka, defaultBrokers[0]) + option("registry", a.registry, defaultRegistry)
 	storeAt := option("clickhouse", a.clickhouse, defaultClickHouse)
+	doctorAt := " --data " + a.data + option("url", a.gateway, defaultGateway)
 	shown := "'SELECT client, device, metric, value FROM readings ORDER BY time DESC LIMIT 10'"
 	if fleet {
 		shown = "'SELECT client, uniq(device) AS devices, count() AS readings FROM readings GROUP BY client ORDER BY client'"
@@ -36,13 +37,13 @@ func (a addresses) try(fleet bool) string {
 Fieldlog is up. From another terminal:
 
   curl %[1]s/v1/telemetry -d '{"client":"cliente02","device":"pump-7","readings":{"temperature":21.5,"running":true,"state":"ok"}}'
-  fieldlog query%[2]s %[3]s
-  fieldlog tail%[4]s --follow --client cliente02
+  %[8]s query%[2]s %[3]s
+  %[8]s tail%[4]s --follow --client cliente02
   curl '%[5]s/?query=%[6]s'
   kcat -b %[7]s -t fieldlog.telemetry -C -c 1
-  fieldlog doctor
+  %[8]s doctor%[9]s%[4]s%[2]s
 
-`, a.gateway, storeAt, shown, logAt, a.clickhouse, url.QueryEscape("SELECT * FROM fieldlog.devices LIMIT 5 FORMAT Vertical"), a.kafka)
+`, a.gateway, storeAt, shown, logAt, a.clickhouse, url.QueryEscape("SELECT * FROM fieldlog.devices LIMIT 5 FORMAT Vertical"), a.kafka, program, doctorAt)
 }
 
 // reachable returns an address that a client on this machine can use for one that is listened on.
@@ -61,16 +62,8 @@ func reachable(address string) string {
 func (p *program) welcome(a addresses, fleet bool, logger *slog.Logger, screen *liveLine) {
 	logger.Info("ready", "gateway", a.gateway, "kafka", a.kafka, "registry", a.registry, "clickhouse", a.clickhouse)
 	if p.columns > 0 {
-		fmt.Fprint(screen, a.try(fleet))
+		fmt.Fprint(screen, a.try(p.name, fleet))
 	}
-}
-
-// liveOf returns what shows the live line: nothing without a terminal.
-func (p *program) liveOf(screen *liveLine, reg prometheus.Gatherer, lag func() int64) func(context.Context) error {
-	if p.columns == 0 {
-		return func(ctx context.Context) error { <-ctx.Done(); return nil }
-	}
-	return func(ctx context.Context) error { return screen.flow(ctx, reg, lag) }
 }
 
 // upFleet is the simulated devices of "fieldlog up": made when the gateway answers, with a past only where there is none yet.
