@@ -28,6 +28,11 @@ type Service struct {
 
 // New returns a Service that has not connected to anything yet.
 func New(cfg Config, log *eventlog.Log, ch *clickhouse.Client, logger *slog.Logger, reg prometheus.Registerer) (*Service, error) {
+	return newService(cfg, log, ch, ch, logger, reg)
+}
+
+// newService lets a test stand between the sink and ClickHouse.
+func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into inserter, logger *slog.Logger, reg prometheus.Registerer) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -41,7 +46,8 @@ func New(cfg Config, log *eventlog.Log, ch *clickhouse.Client, logger *slog.Logg
 		MaxBytes: cfg.MaxBytes,
 		MaxAge:   cfg.MaxAge,
 		StartAt:  cfg.StartAt,
-	}, newSink(cfg, log, ch, s.metrics))
+		Drain:    cfg.Drain,
+	}, newSink(cfg, log, into, s.metrics))
 	if err != nil {
 		return nil, fmt.Errorf("make analytics: %w", err)
 	}

@@ -21,6 +21,8 @@ type Config struct {
 	MaxAge            time.Duration
 	// Concurrency bounds the blocks that are being inserted at a time. Default 4.
 	Concurrency int
+	// Drain bounds the wait for a block that is being stored when its partition is given up. Default 10 s.
+	Drain time.Duration
 	// StartAt is where a group begins that never stored anything. The zero From is the oldest record.
 	StartAt eventlog.From
 	// Retention is how long rows are kept after their time. The zero Retention keeps everything for ever.
