@@ -88,7 +88,7 @@ func (p *program) simulate(ctx context.Context, f simulateFlags) error {
 	if err := json.NewEncoder(p.stdout).Encode(counts); err != nil {
 		return err
 	}
-	if failed == nil && counts.Acknowledged == 0 && counts.Unanswered > 0 {
+	if failed == nil && counts.Acknowledged+counts.Refused == 0 && counts.Unanswered+counts.Unsent > 0 {
 		return unavailable{fmt.Errorf("the gateway at %q acknowledged nothing; is it running? See --url", f.fleet.URL)}
 	}
 	return failed

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -165,6 +166,27 @@ func TestRunDoesNotRepeatWhatMayBeInTheLog(t *testing.T) {
 	}
 	if counts, _ := f.Counts(); counts.Unanswered == 0 || counts.Acknowledged == 0 {
 		t.Errorf("got %+v, want unanswered and acknowledged reports", counts)
+	}
+}
+
+func TestRunWaitsForAGatewayThatIsNotThereYet(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := listener.Addr().String()
+	listener.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	f, err := New(Config{URL: "http://" + free, Devices: 3, Every: 10 * time.Millisecond, Connections: 1}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if counts, _ := f.Counts(); counts.Unanswered != 0 || counts.Unsent == 0 || counts.Retries == 0 {
+		t.Errorf("got %+v, want retries, and reports that stayed here", counts)
 	}
 }
 

@@ -3,9 +3,11 @@ package fleet
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -52,13 +54,15 @@ func (s *sender) send(ctx context.Context) error {
 	}
 	for attempt := 0; ; attempt++ {
 		reply, err := s.post(ctx)
-		if err != nil {
+		switch {
+		case err != nil && !neverLeft(err):
 			s.fleet.unanswered(len(s.reports), err)
 			pause(ctx, backoff(attempt))
 			return nil
-		}
-		if !reply.tryAgain() {
+		case err == nil && !reply.tryAgain():
 			return s.fleet.count(s.reports, reply)
+		case err != nil && attempt == 0:
+			s.fleet.logger.Warn("cannot reach the gateway, trying again", "error", err)
 		}
 		s.fleet.metrics.retries.Inc()
 		pause(ctx, max(reply.retryAfter, backoff(attempt)))
@@ -67,6 +71,12 @@ func (s *sender) send(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// neverLeft tells whether a request did not even find a connection, so that the log cannot have it.
+func neverLeft(err error) bool {
+	var failed *net.OpError
+	return errors.As(err, &failed) && failed.Op == "dial"
 }
 
 // post sends one request. It does not end with ctx, so that every report's fate is known; the client's timeout bounds it.
