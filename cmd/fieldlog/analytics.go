@@ -97,6 +97,7 @@ SIGINT or SIGTERM finishes the blocks that are being stored; what is not stored 
 }
 
 func (p *program) analytics(ctx context.Context, l *logFlags, c *clickhouseFlags, a *analyticsFlags, listen string) error {
+	p.tune()
 	logger, err := p.serviceLogger(p.stdout)
 	if err != nil {
 		return err

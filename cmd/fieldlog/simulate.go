@@ -41,7 +41,7 @@ measures depends only on --seed, the device and the time. One device of several 
 	flags.StringVar(&f.fleet.URL, "url", defaultGateway, "URL of the gateway")
 	settings.Secret(flags, &f.fleet.Token, "token", "access token of the gateway")
 	flags.IntVar(&f.fleet.Devices, "devices", 100, "how many devices")
-	flags.IntVar(&f.fleet.Clients, "clients", 0, "how many clients they belong to (default one for every 50 devices, at most 20)")
+	flags.IntVar(&f.fleet.Clients, "clients", 0, "how many clients they belong to (default one for every 50 devices, from 3 to 20)")
 	flags.DurationVar(&f.fleet.Every, "every", 2*time.Second, "time between two reports of a device")
 	flags.Float64Var(&f.rate, "rate", 0, "reports a second of all devices together, instead of --every")
 	flags.DurationVar(&f.duration, "duration", 0, "end after this long (default never)")

@@ -33,7 +33,7 @@ type Config struct {
 	Token string
 	// Devices is how many there are. Required.
 	Devices int
-	// Clients they belong to. Default one for every 50 devices, at most 20.
+	// Clients they belong to. Default one for every 50 devices, from 3 to 20.
 	Clients int
 	// Every is the time between two reports of a device. Default 2 s.
 	Every time.Duration
@@ -66,7 +66,7 @@ type Receipt struct {
 }
 
 func (c Config) withDefaults() Config {
-	set(&c.Clients, min(max(c.Devices/50, 1), 20))
+	set(&c.Clients, min(max(c.Devices/50, 3), 20, max(c.Devices, 1)))
 	set(&c.Every, 2*time.Second)
 	set(&c.Connections, 2)
 	set(&c.Seed, 1)
