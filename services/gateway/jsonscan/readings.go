@@ -43,7 +43,7 @@ func (s *Scanner) checkMetric(name string, flags class) {
 		s.refuse("readings", "has a metric without a name")
 	case len(name) > s.limits.Name:
 		s.refuse("readings", fmt.Sprintf("has a metric of %d bytes, %d are allowed", len(name), s.limits.Name))
-	case flags != 0 && hasControl(name):
+	case flags != 0 && HasControl(name):
 		s.refuse("readings", "has a metric with a control character in its name")
 	}
 }

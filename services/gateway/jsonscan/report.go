@@ -200,13 +200,13 @@ func (s *Scanner) checkText(name, text string, flags class, limit int) {
 	if len(text) > limit {
 		s.refuse(s.place(name), fmt.Sprintf("is %d bytes long, %d are allowed", len(text), limit))
 	}
-	if flags != 0 && hasControl(text) {
+	if flags != 0 && HasControl(text) {
 		s.refuse(s.place(name), "holds a control character")
 	}
 }
 
-// hasControl finds the control characters of Unicode: U+0000 to U+001F and U+007F to U+009F.
-func hasControl(text string) bool {
+// HasControl finds the control characters of Unicode: U+0000 to U+001F and U+007F to U+009F.
+func HasControl(text string) bool {
 	for i := 0; i < len(text); {
 		c := text[i]
 		if c < 0x20 || c == 0x7f {
@@ -251,7 +251,7 @@ func (s *Scanner) labels(r *schemas.TelemetryReported) bool {
 	}
 	s.metrics.reset()
 	return s.members(func(name string, flags class) bool {
-		if name == "" || len(name) > s.limits.Label || flags != 0 && hasControl(name) {
+		if name == "" || len(name) > s.limits.Label || flags != 0 && HasControl(name) {
 			s.refuse("labels", "has a name that is empty, too long or holds a control character")
 		}
 		if len(r.Labels) == s.limits.Labels {
@@ -266,7 +266,7 @@ func (s *Scanner) labels(r *schemas.TelemetryReported) bool {
 			return s.skip(1)
 		}
 		value, flags, ok := s.text()
-		if len(value) > s.limits.Label || flags != 0 && hasControl(value) {
+		if len(value) > s.limits.Label || flags != 0 && HasControl(value) {
 			s.refuse("labels."+name, fmt.Sprintf("holds a control character or is longer than %d bytes", s.limits.Label))
 		}
 		r.Labels = append(r.Labels, schemas.Label{Name: name, Value: value})

@@ -1,0 +1,108 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
+)
+
+// Config says how the gateway listens and what it takes. The zero value of an optional field means its default.
+type Config struct {
+	// Listen is host:port. Default 127.0.0.1:8080. Off loopback a token is required.
+	Listen string
+	// Tokens are the access tokens, any of which a request must bring; none lets everybody in, on loopback only.
+	Tokens []string
+	// Host is this machine's name, given to reports that tell none.
+	Host string
+
+	// MaxBody bounds a request's body in bytes, before and after unpacking. Default 8 MiB.
+	MaxBody int64
+	// MaxInFlight bounds the bytes of all bodies under way. Default 256 MiB.
+	MaxInFlight int64
+	// MaxConnections bounds the open connections. Default 4096.
+	MaxConnections int
+	// MaxItems bounds the reports of a request. Default 10,000.
+	MaxItems int
+
+	// HeaderTimeout bounds the wait for a request's header, and for the first byte of its body. Default 10 s.
+	HeaderTimeout time.Duration
+	// MinRate is the rate in bytes per second below which a body counts as stalled. Default 1024.
+	MinRate int64
+	// Drain bounds the wait for requests under way when the gateway stops. Default 15 s.
+	Drain time.Duration
+
+	// Age bounds how long ago a reading may be, Future how far ahead of the gateway's clock. Defaults 10 years, 10 minutes.
+	Age, Future time.Duration
+	// Limits bound names, texts and counts; times come from Age and Future. Zero fields have defaults.
+	Limits jsonscan.Limits
+	// Strict refuses unknown fields.
+	Strict bool
+
+	// ClientTags and DeviceTags are the tags of the line protocol that name client and device, in order of preference.
+	// Defaults client, tenant and device, device_id, host. Lines without a client tag belong to their bucket.
+	ClientTags, DeviceTags []string
+
+	// Ready tells whether everything the gateway stands for is ready; nil is always. Its error is shown on /readyz.
+	Ready func(ctx context.Context) error
+}
+
+func (c Config) withDefaults() Config {
+	set(&c.Listen, "127.0.0.1:8080")
+	set(&c.MaxBody, 8<<20)
+	set(&c.MaxInFlight, 256<<20)
+	set(&c.MaxConnections, 4096)
+	set(&c.MaxItems, 10_000)
+	set(&c.HeaderTimeout, 10*time.Second)
+	set(&c.MinRate, 1024)
+	set(&c.Drain, 15*time.Second)
+	set(&c.Age, 10*365*24*time.Hour)
+	set(&c.Future, 10*time.Minute)
+	set(&c.Limits.Name, 128)
+	set(&c.Limits.Unit, 32)
+	set(&c.Limits.Text, 4096)
+	set(&c.Limits.Labels, 32)
+	set(&c.Limits.Label, 256)
+	set(&c.Limits.Readings, 10_000)
+	set(&c.Limits.Word, 128)
+	c.Limits.Strict = c.Strict
+	if len(c.ClientTags) == 0 {
+		c.ClientTags = []string{"client", "tenant"}
+	}
+	if len(c.DeviceTags) == 0 {
+		c.DeviceTags = []string{"device", "device_id", "host"}
+	}
+	return c
+}
+
+func set[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names the flag to change.
+func (c Config) Validate() error {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fmt.Errorf("read --listen %q: %w", c.Listen, err)
+	}
+	for _, token := range c.Tokens {
+		if len(token) < 16 {
+			return errors.New("an access token is shorter than 16 characters: change --gateway-token or --gateway-token-file")
+		}
+	}
+	if len(c.Tokens) == 0 && !isLoopback(host) {
+		return fmt.Errorf("--listen %q is open to other machines, which needs an access token: set --gateway-token-file (or FIELDLOG_GATEWAY_TOKEN_FILE), or listen on 127.0.0.1", c.Listen)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,122 @@
+// Package gateway takes telemetry over HTTP, checks it, and appends it to the log.
+//
+// Promises:
+//
+//   - An answer of 2xx is sent only after every in-sync replica has what it calls accepted. A request that mixes good and bad
+//     gets 207 with the index, field and reason of each refused item; nothing is half-accepted silently.
+//   - The readings of one device in one report are one record. A JSON report is always one record of its own; lines of
+//     InfluxDB's protocol with the same tags are one.
+//   - A document that is broken (JSON that ends early, say) is refused whole, before anything is appended. In NDJSON only
+//     the broken line is.
+//   - Bad input harms nothing else. Bodies, readings, names, times, nesting, connections and the bytes under way are
+//     bounded; what is over a bound gets 4xx, what is too much for now 429 with Retry-After, a log that does not
+//     confirm 503 with Retry-After. After a 503 the reports may or may not be in the log: send them again with the same
+//     event_id.
+//   - Nothing is logged or allocated per reading.
+//
+// JSON reports on POST /v1/telemetry, InfluxDB's line protocol on POST /api/v2/write and /write; /openapi.json has the rest.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/net/netutil"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+)
+
+// Log is what the gateway needs of the log. *eventlog.Log is one.
+type Log interface {
+	// NewBatch returns an empty batch; what Commit confirms is durable and in order.
+	NewBatch() *eventlog.Batch
+}
+
+// Gateway answers HTTP requests.
+type Gateway struct {
+	cfg      Config
+	log      Log
+	logger   *slog.Logger
+	metrics  *metrics
+	gatherer prometheus.Gatherer
+	tokens   [][32]byte
+	flight   *semaphore.Weighted // bytes of bodies under way
+	work     sync.Pool           // *work
+	mux      *http.ServeMux
+	routes   []string
+	listener net.Listener
+}
+
+// New returns a gateway that Run starts. gatherer is what /metrics shows.
+func New(cfg Config, log Log, logger *slog.Logger, reg prometheus.Registerer, gatherer prometheus.Gatherer) (*Gateway, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	g := &Gateway{
+		cfg: cfg, log: log, logger: logger, metrics: newMetrics(reg), gatherer: gatherer,
+		tokens: hashed(cfg.Tokens), flight: semaphore.NewWeighted(cfg.MaxInFlight), mux: http.NewServeMux(),
+	}
+	g.work.New = func() any { return &work{} }
+	g.handle()
+	return g, nil
+}
+
+// Listen opens the address, so that Addr is known before Run.
+func (g *Gateway) Listen(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", g.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for devices on %q: %w; change --listen", g.cfg.Listen, err)
+	}
+	g.listener = netutil.LimitListener(listener, g.cfg.MaxConnections)
+	return nil
+}
+
+// Addr returns where the gateway listens, after Listen.
+func (g *Gateway) Addr() string { return g.listener.Addr().String() }
+
+// Handler returns what answers requests.
+func (g *Gateway) Handler() http.Handler { return g }
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mux.ServeHTTP(w, r)
+}
+
+// Run answers requests until ctx ends, then takes no new connections, lets requests finish within the drain time and
+// returns nil.
+func (g *Gateway) Run(ctx context.Context) error {
+	if g.listener == nil {
+		if err := g.Listen(ctx); err != nil {
+			return err
+		}
+	}
+	server := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: g.cfg.HeaderTimeout,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(g.listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Drain)
+	defer cancel()
+	if err := server.Shutdown(stop); err != nil {
+		return errors.Join(fmt.Errorf("finish requests: %w", err), server.Close())
+	}
+	return nil
+}

@@ -1,0 +1,486 @@
+// Package lineprotocol reads telemetry from InfluxDB's line protocol (v2), straight from the bytes of a request.
+//
+//	measurement[,tag=value...] field=value[,field=value...] [timestamp]
+//
+// A line's tags name its client and device; the tags that are left are the labels. Lines with the same tags become one
+// report, in the order in which their tags were first seen, its readings in the order of the lines. A field is a reading: its
+// metric is "measurement.field", or just "measurement" for a field called "value".
+//
+// A line that is wrong is refused by its number and the others are read, as InfluxDB does. Nothing is allocated per reading
+// in the steady state: texts are views into the body, or into an arena of the Scanner; they live until the next Scan.
+package lineprotocol
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+	"unsafe"
+
+	"github.com/fieldlog/fieldlog/schemas"
+	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
+)
+
+// Options say how to read a body.
+type Options struct {
+	// ClientTags and DeviceTags are the tags that may name the client and the device; the first that a line has counts.
+	ClientTags, DeviceTags []string
+	// Client is the client of lines that name none, usually the bucket; empty refuses them.
+	Client string
+	// Unit is that of the timestamps: time.Nanosecond to time.Hour.
+	Unit time.Duration
+	// Now is the time of lines without a timestamp.
+	Now schemas.Time
+	// Limits bound names, texts and times.
+	Limits jsonscan.Limits
+}
+
+// LineError says why a line was refused.
+type LineError struct {
+	// Line counts from 1, as editors do.
+	Line int
+	// Reason says what is wrong.
+	Reason string
+}
+
+// Error implements error.
+func (e LineError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
+
+// maxErrors bounds the errors that are kept; the rest are counted.
+const maxErrors = 100
+
+// Scanner reads one body after the other. It belongs to one goroutine.
+type Scanner struct {
+	// Reports are those of the last Scan. Their memory is used again.
+	Reports []schemas.TelemetryReported
+	// Errors are the first refused lines of the last Scan, Refused and Accepted count the lines.
+	Errors            []LineError
+	Refused, Accepted int
+
+	o     Options
+	buf   []byte // the rest of the line being read
+	arena []byte
+	byTag map[string]int // where the report of a tag set is
+	last  string         // the tag set of the line before
+	at    int            // its report
+}
+
+// ParsePrecision reads the precision parameter of a write request: ns, us, ms, s of version 2 and n, u, m, h of version 1.
+func ParsePrecision(text string) (time.Duration, bool) {
+	switch text {
+	case "", "ns", "n":
+		return time.Nanosecond, true
+	case "us", "u", "µ", "µs":
+		return time.Microsecond, true
+	case "ms":
+		return time.Millisecond, true
+	case "s":
+		return time.Second, true
+	case "m":
+		return time.Minute, true
+	case "h":
+		return time.Hour, true
+	}
+	return 0, false
+}
+
+// Scan reads a body.
+func (s *Scanner) Scan(body []byte, o Options) {
+	s.o, s.Reports, s.Errors, s.Refused, s.Accepted = o, s.Reports[:0], s.Errors[:0], 0, 0
+	s.arena, s.last, s.at = s.arena[:0], "", -1
+	if s.byTag == nil {
+		s.byTag = map[string]int{}
+	}
+	clear(s.byTag)
+	valid := utf8.Valid(body)
+	for number := 1; len(body) > 0; number++ {
+		line, rest, newlines := cutLine(body)
+		body = rest
+		s.scanLine(line, number, valid)
+		number += newlines
+	}
+}
+
+// cutLine cuts the first line off. A line feed within quotes does not end it; newlines counts those.
+func cutLine(body []byte) (line, rest []byte, newlines int) {
+	end := bytes.IndexByte(body, '\n')
+	if end < 0 {
+		end = len(body)
+	}
+	if bytes.IndexByte(body[:end], '"') >= 0 {
+		end, newlines = lineEnd(body)
+	}
+	line = body[:end]
+	rest = body[min(end+1, len(body)):]
+	return bytes.TrimSuffix(line, []byte("\r")), rest, newlines
+}
+
+// lineEnd finds the line feed that ends a line with quotes in it. Quotes count only in a field's value, after its '='.
+func lineEnd(body []byte) (end, newlines int) {
+	quoted := false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case c == '\\':
+			i++
+		case c == '"' && (quoted || i > 0 && body[i-1] == '='):
+			quoted = !quoted
+		case c == '\n' && !quoted:
+			return i, newlines
+		case c == '\n':
+			newlines++
+		}
+	}
+	if quoted { // the quotes never end: the first line feed ends the line, and only this line is wrong
+		if first := bytes.IndexByte(body, '\n'); first >= 0 {
+			return first, 0
+		}
+	}
+	return len(body), newlines
+}
+
+func (s *Scanner) scanLine(line []byte, number int, valid bool) {
+	line = bytes.TrimLeft(line, " \t")
+	if len(line) == 0 || line[0] == '#' {
+		return
+	}
+	reason := "the text is not valid UTF-8"
+	if valid || utf8.Valid(line) {
+		reason = s.read(line)
+	}
+	if reason == "" {
+		s.Accepted++
+		return
+	}
+	s.Refused++
+	if len(s.Errors) < maxErrors {
+		s.Errors = append(s.Errors, LineError{Line: number, Reason: reason})
+	}
+}
+
+// read reads a line. It returns what is wrong with it, and then has added nothing.
+func (s *Scanner) read(line []byte) (wrong string) {
+	s.buf = line
+	measurement := s.token(", ")
+	if measurement == "" {
+		return "the measurement is missing"
+	}
+	tags, ok := s.tagSet()
+	if !ok {
+		return "want ' ' and a field after the measurement and its tags"
+	}
+	at := s.at
+	if at < 0 || tags != s.last {
+		if at, wrong = s.find(tags); wrong != "" {
+			return wrong
+		}
+	}
+	report := &s.Reports[at]
+	first := len(report.Readings)
+	if wrong = s.fields(report, measurement); wrong == "" {
+		wrong = s.timestamp(report.Readings[first:])
+	}
+	if wrong != "" {
+		report.Readings = report.Readings[:first]
+		return wrong
+	}
+	if first == 0 {
+		report.EventTime = report.Readings[0].Time
+	}
+	return ""
+}
+
+// tagSet returns the raw tags, and moves to the fields.
+func (s *Scanner) tagSet() (tags string, ok bool) {
+	for i := 0; i < len(s.buf); i++ {
+		switch s.buf[i] {
+		case '\\':
+			i++
+		case ' ':
+			tags = view(s.buf[:i])
+			s.buf = bytes.TrimLeft(s.buf[i:], " ")
+			return tags, len(s.buf) > 0
+		}
+	}
+	return "", false
+}
+
+// find returns the report of a tag set, a new one if need be.
+func (s *Scanner) find(tags string) (at int, wrong string) {
+	at, known := s.byTag[tags]
+	if !known {
+		at = len(s.Reports)
+		s.Reports = slices.Grow(s.Reports, 1)[:at+1]
+		if wrong = s.begin(&s.Reports[at], tags); wrong != "" {
+			s.Reports = s.Reports[:at]
+			return 0, wrong
+		}
+		s.byTag[tags] = at
+	}
+	s.last, s.at = tags, at
+	return at, ""
+}
+
+// begin makes an empty report from tags: ",name=value,name=value".
+func (s *Scanner) begin(r *schemas.TelemetryReported, tags string) (wrong string) {
+	*r = schemas.TelemetryReported{Labels: r.Labels[:0], Readings: r.Readings[:0], Envelope: schemas.Envelope{ReceivedTime: s.o.Now}}
+	rest := s.buf
+	defer func() { s.buf = rest }()
+	for s.buf = []byte(tags); len(s.buf) > 0; {
+		s.buf = s.buf[1:] // the comma
+		name := s.token("=, ")
+		if name == "" || len(s.buf) == 0 || s.buf[0] != '=' {
+			return "want name=value in the tags"
+		}
+		s.buf = s.buf[1:]
+		value := s.token(",= ")
+		if value == "" || len(s.buf) > 0 && s.buf[0] != ',' {
+			return fmt.Sprintf("tag %q has no value, or one with an unescaped '='", name)
+		}
+		for _, had := range r.Labels {
+			if had.Name == name {
+				return fmt.Sprintf("tag %q stands twice", name)
+			}
+		}
+		r.Labels = append(r.Labels, schemas.Label{Name: name, Value: value})
+	}
+	r.Client, r.Labels = take(r.Labels, s.o.ClientTags)
+	if r.Client == "" {
+		r.Client = s.o.Client
+	}
+	r.Device, r.Labels = take(r.Labels, s.o.DeviceTags)
+	return s.checkOwner(r)
+}
+
+// take removes the first of the named labels that is there and returns its value.
+func take(labels []schemas.Label, names []string) (string, []schemas.Label) {
+	for _, name := range names {
+		for i := range labels {
+			if labels[i].Name == name {
+				value := labels[i].Value
+				return value, append(labels[:i], labels[i+1:]...)
+			}
+		}
+	}
+	return "", labels
+}
+
+func (s *Scanner) checkOwner(r *schemas.TelemetryReported) (wrong string) {
+	limits := &s.o.Limits
+	for _, owner := range [...][2]string{{"client", r.Client}, {"device", r.Device}} {
+		what, name := owner[0], owner[1]
+		switch {
+		case name == "":
+			return fmt.Sprintf("no tag names the %s: want one of %q", what, s.tagsFor(what))
+		case len(name) > limits.Name:
+			return fmt.Sprintf("the %s is %d bytes long, %d are allowed", what, len(name), limits.Name)
+		case strings.IndexByte(name, '/') >= 0 || jsonscan.HasControl(name):
+			return fmt.Sprintf("the %s may hold neither '/' nor control characters", what)
+		}
+	}
+	if len(r.Labels) > limits.Labels {
+		return fmt.Sprintf("the line has %d labels, %d are allowed", len(r.Labels), limits.Labels)
+	}
+	for _, l := range r.Labels {
+		if len(l.Name) > limits.Label || len(l.Value) > limits.Label || jsonscan.HasControl(l.Name) || jsonscan.HasControl(l.Value) {
+			return fmt.Sprintf("label %q is longer than %d bytes or holds a control character", l.Name, limits.Label)
+		}
+	}
+	return ""
+}
+
+func (s *Scanner) tagsFor(what string) []string {
+	if what == "client" {
+		return s.o.ClientTags
+	}
+	return s.o.DeviceTags
+}
+
+// token reads up to an unescaped byte of stops. A backslash before one of ",= " and itself takes it literally.
+func (s *Scanner) token(stops string) string {
+	for i, c := range s.buf {
+		if c == '\\' {
+			return s.unescape(i, stops)
+		}
+		if strings.IndexByte(stops, c) >= 0 {
+			text := view(s.buf[:i])
+			s.buf = s.buf[i:]
+			return text
+		}
+	}
+	text := view(s.buf)
+	s.buf = s.buf[len(s.buf):]
+	return text
+}
+
+// unescape reads on from the first backslash, into the arena.
+func (s *Scanner) unescape(from int, stops string) string {
+	begin := len(s.arena)
+	s.arena = append(s.arena, s.buf[:from]...)
+	i := from
+	for ; i < len(s.buf); i++ {
+		c := s.buf[i]
+		if c == '\\' && i+1 < len(s.buf) && strings.IndexByte(",= ", s.buf[i+1]) >= 0 {
+			i++
+			c = s.buf[i]
+		} else if strings.IndexByte(stops, c) >= 0 {
+			break
+		}
+		s.arena = append(s.arena, c)
+	}
+	s.buf = s.buf[i:]
+	return view(s.arena[begin:len(s.arena):len(s.arena)])
+}
+
+func (s *Scanner) fields(r *schemas.TelemetryReported, measurement string) (wrong string) {
+	for {
+		field := s.token("=, ")
+		if field == "" || len(s.buf) == 0 || s.buf[0] != '=' {
+			return "want field=value"
+		}
+		s.buf = s.buf[1:]
+		if len(r.Readings) == s.o.Limits.Readings {
+			return fmt.Sprintf("its report has more than %d readings; send fewer lines at once", s.o.Limits.Readings)
+		}
+		r.Readings = append(r.Readings, schemas.Reading{Metric: s.metric(measurement, field)})
+		reading := &r.Readings[len(r.Readings)-1]
+		if len(reading.Metric) > s.o.Limits.Name || jsonscan.HasControl(reading.Metric) {
+			return fmt.Sprintf("metric %q is longer than %d bytes or holds a control character", reading.Metric, s.o.Limits.Name)
+		}
+		if reading.Value, wrong = s.value(); wrong != "" {
+			return fmt.Sprintf("field %q: %s", field, wrong)
+		}
+		if len(s.buf) == 0 || s.buf[0] != ',' {
+			return ""
+		}
+		s.buf = s.buf[1:]
+	}
+}
+
+func (s *Scanner) metric(measurement, field string) string {
+	if field == "value" {
+		return measurement
+	}
+	begin := len(s.arena)
+	s.arena = append(append(append(s.arena, measurement...), '.'), field...)
+	return view(s.arena[begin:len(s.arena):len(s.arena)])
+}
+
+// value reads a field's value: 1.5, 1i, 1u, true, "text".
+func (s *Scanner) value() (v schemas.Value, wrong string) {
+	if len(s.buf) > 0 && s.buf[0] == '"' {
+		return s.text()
+	}
+	end := 0
+	for end < len(s.buf) && s.buf[end] != ',' && s.buf[end] != ' ' {
+		end++
+	}
+	word := view(s.buf[:end])
+	s.buf = s.buf[end:]
+	if word == "" {
+		return v, "the value is missing"
+	}
+	switch word {
+	case "t", "T", "true", "True", "TRUE":
+		return schemas.BooleanValue(true), ""
+	case "f", "F", "false", "False", "FALSE":
+		return schemas.BooleanValue(false), ""
+	}
+	if last := word[len(word)-1]; last == 'i' || last == 'u' {
+		n, err := strconv.ParseInt(word[:len(word)-1], 10, 64)
+		if err != nil || last == 'u' && n < 0 || word[0] == '+' {
+			return v, "want a whole number that fits in 64 bits before '" + word[len(word)-1:] + "'"
+		}
+		return schemas.IntegerValue(n), ""
+	}
+	return parseFloat(word)
+}
+
+// parseFloat reads a double. The first byte keeps out what strconv takes besides numbers: inf, nan, 0x.
+func parseFloat(word string) (v schemas.Value, wrong string) {
+	if len(word) > 1 && (word[1] == 'x' || word[1] == 'X') || strings.IndexByte(word, '_') >= 0 {
+		return v, "want a number, a boolean or a text in quotes"
+	}
+	f, err := strconv.ParseFloat(word, 64)
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return v, "want a number that fits in a double, a boolean or a text in quotes"
+	}
+	return schemas.DoubleValue(f), ""
+}
+
+// text reads a text in quotes, where a backslash takes a quote or a backslash literally.
+func (s *Scanner) text() (v schemas.Value, wrong string) {
+	begin, plain := len(s.arena), true
+	for i := 1; i < len(s.buf); i++ {
+		c := s.buf[i]
+		if c == '"' {
+			text := view(s.buf[1:i])
+			if !plain {
+				text = view(s.arena[begin:len(s.arena):len(s.arena)])
+			}
+			if s.buf = s.buf[i+1:]; len(s.buf) > 0 && s.buf[0] != ',' && s.buf[0] != ' ' {
+				return v, "text after the quotes"
+			}
+			if len(text) > s.o.Limits.Text {
+				return v, fmt.Sprintf("the text is %d bytes long, %d are allowed", len(text), s.o.Limits.Text)
+			}
+			return schemas.TextValue(text), ""
+		}
+		if c == '\\' && i+1 < len(s.buf) && (s.buf[i+1] == '"' || s.buf[i+1] == '\\') {
+			if plain {
+				s.arena, plain = append(s.arena, s.buf[1:i]...), false
+			}
+			i++
+			c = s.buf[i]
+		}
+		if !plain {
+			s.arena = append(s.arena, c)
+		}
+	}
+	return v, "the quotes do not end"
+}
+
+// timestamp reads what is left of the line and gives its time to the line's readings.
+func (s *Scanner) timestamp(readings []schemas.Reading) (wrong string) {
+	at := s.o.Now
+	if text := view(bytes.Trim(s.buf, " \t")); text != "" {
+		if s.buf[0] != ' ' {
+			return "want ' ' before the timestamp"
+		}
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || text[0] == '+' {
+			return fmt.Sprintf("%q is no timestamp", text)
+		}
+		var fits bool
+		if at, fits = s.instant(n); !fits {
+			return fmt.Sprintf("the timestamp %d is too far away for precision %s", n, s.o.Unit)
+		}
+	}
+	switch {
+	case at < s.o.Limits.Oldest:
+		return "the time is too long ago: earliest is " + s.o.Limits.Oldest.Time().Format(time.RFC3339)
+	case at > s.o.Limits.Newest:
+		return "the time lies in the future: latest is " + s.o.Limits.Newest.Time().Format(time.RFC3339)
+	}
+	for i := range readings {
+		readings[i].Time = at
+	}
+	return ""
+}
+
+// instant turns a count of units into microseconds.
+func (s *Scanner) instant(n int64) (schemas.Time, bool) {
+	if s.o.Unit < time.Microsecond {
+		return schemas.Time(n / 1000), true
+	}
+	factor := int64(s.o.Unit / time.Microsecond)
+	if n > math.MaxInt64/factor || n < -math.MaxInt64/factor {
+		return 0, false
+	}
+	return schemas.Time(n * factor), true
+}
+
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

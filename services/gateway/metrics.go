@@ -1,0 +1,38 @@
+package gateway
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics are counted per request, with labels from closed lists.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	accepted *prometheus.CounterVec
+	refused  *prometheus.CounterVec
+	readings *prometheus.CounterVec
+	bytes    *prometheus.CounterVec
+	unknown  prometheus.Counter
+	inFlight prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	opts := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "fieldlog", Subsystem: "gateway", Name: name, Help: help}
+	}
+	m := &metrics{
+		requests: prometheus.NewCounterVec(opts("requests_total", "Requests answered, by way in and status."), []string{"origin", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "fieldlog", Subsystem: "gateway", Name: "request_duration_seconds", Help: "From a request's header to its answer.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}, []string{"origin"}),
+		accepted: prometheus.NewCounterVec(opts("reports_accepted_total", "Reports that the log has."), []string{"origin"}),
+		refused:  prometheus.NewCounterVec(opts("reports_refused_total", "Reports or lines refused, by cause."), []string{"origin", "cause"}),
+		readings: prometheus.NewCounterVec(opts("readings_accepted_total", "Readings that the log has."), []string{"origin"}),
+		bytes:    prometheus.NewCounterVec(opts("body_bytes_total", "Bytes of bodies, unpacked."), []string{"origin"}),
+		unknown:  prometheus.NewCounter(opts("unknown_fields_total", "Fields skipped because no one knows them.")),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "gateway", Name: "in_flight_requests", Help: "Requests with a body under way."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.requests, m.duration, m.accepted, m.refused, m.readings, m.bytes, m.unknown, m.inFlight)
+	}
+	return m
+}

@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/schemas"
+	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
+	"github.com/fieldlog/fieldlog/services/gateway/lineprotocol"
+)
+
+// work is what a request needs while it is under way. It is used again, memory and all.
+type work struct {
+	body      []byte
+	scanner   jsonscan.Scanner
+	lines     lineprotocol.Scanner
+	report    schemas.TelemetryReported
+	ids       ids
+	eventType []byte
+
+	trace    trace
+	now      time.Time
+	batch    *eventlog.Batch
+	items    []item // what was added to the batch, in order
+	refused  int
+	errors   []itemError
+	overload bool // some events were refused because too much waits
+	unsure   bool // some events were not confirmed
+}
+
+// item is one event of the batch.
+type item struct {
+	index    int // of the request's items
+	readings int
+	eventID  string // kept only where the client asked for positions
+}
+
+// maxErrors bounds the errors told in an answer; the rest are counted.
+const maxErrors = 100
+
+// maxKept bounds the memory that is kept for the next request.
+const maxKept = 4 << 20
+
+// begin prepares for a request.
+func (g *Gateway) begin(r *http.Request) *work {
+	w := g.work.Get().(*work)
+	w.trace, w.now = traceOf(r), time.Now()
+	w.items, w.errors, w.refused, w.overload, w.unsure = w.items[:0], w.errors[:0], 0, false, false
+	w.batch = g.log.NewBatch()
+	w.batch.SetTraceparent(w.trace.parent)
+	return w
+}
+
+// end gives back what begin took.
+func (g *Gateway) end(w *work) {
+	w.batch.Release()
+	w.batch = nil
+	if cap(w.body) > maxKept {
+		w.body = nil
+	}
+	clear(w.items)
+	g.work.Put(w)
+}
+
+// limits are the configured ones, with the times that follow from now.
+func (g *Gateway) limits(now time.Time) jsonscan.Limits {
+	limits := g.cfg.Limits
+	limits.Oldest, limits.Newest = schemas.TimeOf(now.Add(-g.cfg.Age)), schemas.TimeOf(now.Add(g.cfg.Future))
+	return limits
+}
+
+// refuse notes that an item is refused.
+func (w *work) refuse(index int, field, reason string) {
+	w.refused++
+	if len(w.errors) < maxErrors {
+		w.errors = append(w.errors, itemError{Index: index, Field: field, Reason: reason})
+	}
+}
+
+// add completes a report and adds it to the batch.
+func (g *Gateway) add(w *work, index int, r *schemas.TelemetryReported, origin string, positions bool) {
+	if r.EventID == "" {
+		r.EventID = w.ids.next(w.now)
+	}
+	if r.TraceID == "" {
+		r.TraceID = w.trace.id
+	}
+	if r.Origin == "" {
+		r.Origin = origin
+	}
+	if r.Host == "" {
+		r.Host = g.cfg.Host
+	}
+	if r.EventType == "" {
+		w.eventType = append(append(append(w.eventType[:0], "fieldlog.gateway.telemetry."...), r.Client...), ".reported"...)
+		r.EventType = string(w.eventType)
+	}
+	if err := w.batch.Add(r); err != nil {
+		w.refuse(index, "", err.Error())
+		return
+	}
+	added := item{index: index, readings: len(r.Readings)}
+	if positions {
+		added.eventID = string(append([]byte(nil), r.EventID...))
+	}
+	w.items = append(w.items, added)
+}
+
+// commit appends the batch and sorts out what became of it. accepted are the results of the items the log has.
+func (g *Gateway) commit(ctx context.Context, w *work, origin string) (results []eventlog.Result, accepted, readings int) {
+	results = w.batch.Commit(ctx)
+	for i := range results {
+		err := results[i].Err
+		switch {
+		case err == nil:
+			accepted++
+			readings += w.items[i].readings
+			continue
+		case errors.Is(err, eventlog.ErrOverloaded):
+			w.overload = true
+			g.metrics.refused.WithLabelValues(origin, "overloaded").Inc()
+		case errors.Is(err, eventlog.ErrTooLarge):
+			g.metrics.refused.WithLabelValues(origin, "too_large").Inc()
+		default:
+			w.unsure = true
+			g.metrics.refused.WithLabelValues(origin, "unconfirmed").Inc()
+		}
+		w.refuse(w.items[i].index, "", reasonOf(err))
+	}
+	g.metrics.accepted.WithLabelValues(origin).Add(float64(accepted))
+	g.metrics.readings.WithLabelValues(origin).Add(float64(readings))
+	return results, accepted, readings
+}
+
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, eventlog.ErrOverloaded):
+		return "overloaded: it is not in the log, send it again later"
+	case errors.Is(err, eventlog.ErrTooLarge):
+		return "too large for the log"
+	}
+	return "unconfirmed: it may or may not be in the log, send it again with the same event_id"
+}
+
+// failed is the problem of a request none of whose items were accepted.
+func (w *work) failed(detail string) *problem {
+	var p *problem
+	switch {
+	case w.unsure:
+		p = later(http.StatusServiceUnavailable, 1, "the log did not confirm in time: the reports may or may not be in it; send them again with the same event_id")
+	case w.overload:
+		p = later(http.StatusTooManyRequests, 1, "the log takes no more for now; send the reports again later")
+	default:
+		p = newProblem(http.StatusBadRequest, detail)
+	}
+	p.Refused, p.Errors, p.TraceID = w.refused, w.errors, w.trace.id
+	return p
+}
+
+func refusedDetail(n int) string {
+	if n == 1 {
+		return "the report was refused"
+	}
+	return fmt.Sprintf("all %d reports were refused", n)
+}
