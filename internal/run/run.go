@@ -52,6 +52,7 @@ func Together(ctx context.Context, logger *slog.Logger, parts ...Part) error {
 	if failure == nil {
 		<-ctx.Done()
 	}
+	logger.Info("draining")
 	return errors.Join(failure, end(logger, started))
 }
 
@@ -59,10 +60,11 @@ func Together(ctx context.Context, logger *slog.Logger, parts ...Part) error {
 func end(logger *slog.Logger, started []*running) error {
 	var failures []error
 	for i := len(started) - 1; i >= 0; i-- {
-		begun := time.Now()
-		err := started[i].end()
-		logger.Info("part ended", "part", started[i].part.Name, "took", time.Since(begun))
-		failures = append(failures, err)
+		begun, before := time.Now(), started[i].hasEnded()
+		failures = append(failures, started[i].end())
+		if !before {
+			logger.Info("part ended", "part", started[i].part.Name, "took", time.Since(begun).Round(time.Millisecond).String())
+		}
 	}
 	return errors.Join(failures...)
 }
@@ -120,6 +122,15 @@ func (r *running) end() error {
 	case <-bound.C:
 	}
 	return fmt.Errorf("end %s: it did not drain within %s", r.part.Name, r.part.Drain)
+}
+
+func (r *running) hasEnded() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // settle lets a part that still runs work off what is left.
