@@ -94,9 +94,9 @@ type moment struct {
 func momentOf(at time.Time, s obs.Snapshot, table string) moment {
 	return moment{
 		at:       at,
-		received: s.Sum("fieldlog_gateway_readings_total"),
+		received: s.Sum("fieldlog_gateway_readings_accepted_total"),
 		stored:   s.Sum("fieldlog_analytics_rows_total", "table", table),
-		refused:  s.Sum("fieldlog_gateway_refused_total"),
+		refused:  s.Sum("fieldlog_gateway_reports_refused_total"),
 		delay:    s.Histogram("fieldlog_analytics_delay_seconds"),
 	}
 }
@@ -111,7 +111,7 @@ func (m moment) since(earlier moment, lag int64) string {
 		return thousands((now - before) / seconds)
 	}
 	delay := m.delay.Since(earlier.delay)
-	return fmt.Sprintf("readings in %s/s · stored %s/s · lag %s records · delay p50 %s p99 %s · %s stored, %s refused · Ctrl-C ends",
+	return fmt.Sprintf("readings in %s/s · stored %s/s · lag %s records · delay p50 %s p99 %s · %s stored, %s reports refused · Ctrl-C ends",
 		rate(m.received, earlier.received), rate(m.stored, earlier.stored), thousands(float64(lag)),
 		duration(delay.Quantile(0.5)), duration(delay.Quantile(0.99)), thousands(m.stored), thousands(m.refused))
 }

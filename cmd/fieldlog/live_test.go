@@ -22,7 +22,7 @@ func TestMomentSince(t *testing.T) {
 	now := moment{at: begun.Add(10 * time.Second), received: 16_000, stored: 15_500, refused: 3,
 		delay: obs.Histogram{Bounds: []float64{0.5, 1, 2}, Counts: []uint64{0, 50, 100}, Total: 100}}
 	got := now.since(before, 1234)
-	for _, want := range []string{"readings in 1,500/s", "stored 1,500/s", "lag 1,234 records", "p50 1.0 s", "p99 2.0 s", "15,500 stored", "3 refused"} {
+	for _, want := range []string{"readings in 1,500/s", "stored 1,500/s", "lag 1,234 records", "p50 1.0 s", "p99 2.0 s", "15,500 stored", "3 reports refused"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
 		}

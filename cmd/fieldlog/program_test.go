@@ -120,6 +120,11 @@ func TestExitCodes(t *testing.T) {
 	f(exitUsage, "--tls-ca", append([]string{"tail", "--tls-ca", "/nowhere"}, nowhere...)...)
 	f(exitUsage, "there is no table", "analytics", "--retention", "weather=3", "--brokers", "x:1", "--registry", "http://x")
 	f(exitUsage, "engine install", "engine")
+	f(exitUsage, "--gateway-token-file", append([]string{"gateway", "--listen", ":0"}, nowhere...)...)
+	f(exitUsage, "--gateway-token-file", "up", "--listen", "0.0.0.0:0")
+	f(exitUsage, "--fleet-every", "up", "--fleet-every", "0")
+	f(exitUsage, "shorter than 16", append([]string{"gateway", "--gateway-token", "short"}, nowhere...)...)
+	f(exitFailure, "--metrics-listen", append([]string{"analytics", "--metrics-listen", "256.0.0.1:1"}, nowhere...)...)
 	f(exitFailure, "no version 99", "schemas", "show", "deadletter", "--version", "99")
 	f(exitUnavailable, "--brokers", append([]string{"tail"}, nowhere...)...)
 	f(exitUnavailable, "--registry", append([]string{"schemas"}, nowhere...)...)
@@ -160,7 +165,7 @@ func TestEnvironmentStandsInForFlags(t *testing.T) {
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {
-	hush := map[string]string{"FIELDLOG_KAFKA_PASSWORD": "hush", "FIELDLOG_TOKEN": "hush", "FIELDLOG_CLICKHOUSE_PASSWORD": "hush"}
+	hush := map[string]string{"FIELDLOG_KAFKA_PASSWORD": "hush", "FIELDLOG_GATEWAY_TOKEN": "hush", "FIELDLOG_CLICKHOUSE_PASSWORD": "hush"}
 	for _, args := range [][]string{{"tail", "-h"}, {"simulate", "-h"}, {"tail", "--brokers", "127.0.0.1:1"}, {"query", "SELECT 1", "--clickhouse", "http://127.0.0.1:1"}} {
 		if got := fieldlog(t, hush, "", args...); strings.Contains(got.stdout+got.stderr, "hush") {
 			t.Errorf("%q: got %+v, which tells a secret", args, got)

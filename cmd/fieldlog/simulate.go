@@ -39,7 +39,7 @@ measures depends only on --seed, the device and the time. One device of several 
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.fleet.URL, "url", defaultGateway, "URL of the gateway")
-	settings.Secret(flags, &f.fleet.Token, "token", "access token of the gateway")
+	settings.Secret(flags, &f.fleet.Token, "gateway-token", "access token of the gateway")
 	flags.IntVar(&f.fleet.Devices, "devices", 100, "how many devices")
 	flags.IntVar(&f.fleet.Clients, "clients", 0, "how many clients they belong to (default one for every 50 devices, from 3 to 20)")
 	flags.DurationVar(&f.fleet.Every, "every", 2*time.Second, "time between two reports of a device")

@@ -72,7 +72,6 @@ type upFleet struct {
 	log    *eventlog.Log
 	logger *slog.Logger
 	reg    prometheus.Registerer
-	url    func() string
 }
 
 // Run reports until ctx ends.
@@ -87,7 +86,6 @@ func (u *upFleet) Run(ctx context.Context) error {
 	if !empty {
 		u.cfg.History = 0
 	}
-	u.cfg.URL = u.url()
 	devices, err := fleet.New(u.cfg, u.logger, u.reg)
 	if err != nil {
 		return err

@@ -5,7 +5,7 @@
 //
 //   - What a device measures depends on the seed, the device and the time only.
 //   - A device's reports are sent in order, over one connection (its history, if asked for, over another one); a report is sent again only while the gateway says that it
-//     did not take it (429, 503) or nothing listens there. What got no answer is counted and left alone: the log may have it.
+//     did not take it (429) or nothing listens there. What got no answer, or a 503, is counted and left alone: the log may have it.
 //   - Latency is measured from when a report was due, not from when it was sent, so that a stall of the gateway counts for
 //     every report it delays. Reports more than [Config.Behind] late are left out and counted.
 //   - [Config.Acknowledged] is called after the gateway's answer and before the next report of the same device is sent.

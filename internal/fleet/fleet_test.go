@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,9 +50,9 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func accept(_ int, lines []string) (int, string) {
-	var body answer
+	body := answer{Accepted: len(lines)}
 	for i := range lines {
-		body.Positions = append(body.Positions, position{Index: i, Topic: "telemetry", Partition: 3, Offset: int64(i)})
+		body.Items = append(body.Items, position{Index: i, Topic: "telemetry", Partition: 3, Offset: int64(i)})
 	}
 	text, _ := json.Marshal(body)
 	return http.StatusOK, string(text)
@@ -156,7 +155,7 @@ func TestRunDoesNotRepeatWhatMayBeInTheLog(t *testing.T) {
 			seen[line] = true
 		}
 		if request == 1 {
-			return http.StatusInternalServerError, "oops"
+			return http.StatusServiceUnavailable, "the log did not confirm in time"
 		}
 		return accept(request, lines)
 	}
@@ -198,7 +197,8 @@ func TestRunCountsRefusals(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &body); err != nil {
 			t.Error(err)
 		}
-		body.Positions, body.Refused = body.Positions[1:], []refusal{{Index: 0, Field: "time", Reason: "in the future"}}
+		body.Items, body.Errors = body.Items[1:], []refusal{{Index: 0, Field: "time", Reason: "in the future"}}
+		body.Accepted, body.Refused = body.Accepted-1, 1
 		changed, _ := json.Marshal(body)
 		return http.StatusMultiStatus, string(changed)
 	}
@@ -266,13 +266,21 @@ func TestValidate(t *testing.T) {
 }
 
 func TestRepliesAreChecked(t *testing.T) {
-	if _, err := readReply(200, 0, []byte("<html>")); err == nil {
-		t.Error("got no error for an answer that is not JSON")
+	f := func(status int, body string, again, ok bool) {
+		t.Helper()
+		r, err := readReply(status, time.Second, []byte(body))
+		if (err == nil) != ok || r.tryAgain() != again || r.retryAfter != time.Second {
+			t.Errorf("%d %s: got %+v, %v, want to try again %v, no error %v", status, body, r, err, again, ok)
+		}
 	}
-	if r, err := readReply(503, time.Second, nil); err != nil || !r.tryAgain() {
-		t.Errorf("got %+v, %v, want to try again", r, err)
-	}
-	if bytes.Contains([]byte(telemetryPath), []byte(" ")) {
-		t.Error("got a path with a space")
+	f(200, `{"accepted":1}`, false, true)
+	f(207, `{"accepted":1,"refused":1,"errors":[{"index":0}]}`, false, true)
+	f(400, `{"title":"Bad Request","refused":1}`, false, true)
+	f(200, `<html>`, false, false)
+	f(429, `{}`, true, true)
+	f(503, `{}`, false, false)
+	f(401, `{}`, false, false)
+	if _, err := receiptsOf(make([]report, 2), []position{{Index: 2}}); err == nil {
+		t.Error("got no error for an item that was not sent")
 	}
 }

@@ -7,8 +7,11 @@ import (
 	"time"
 )
 
-// telemetryPath asks for the position of every item.
-const telemetryPath = "/v1/telemetry?positions=true"
+// The path of reports, without and with a question for where each one is.
+const (
+	telemetryPath = "/v1/telemetry"
+	positionsPath = telemetryPath + "?positions=true"
+)
 
 // reply is what the gateway answered to a request.
 type reply struct {
@@ -19,8 +22,16 @@ type reply struct {
 
 // answer is the body of a 200, 207 or 400.
 type answer struct {
-	Positions []position `json:"positions"`
-	Refused   []refusal  `json:"refused"`
+	Accepted int        `json:"accepted"`
+	Refused  int        `json:"refused"`
+	Errors   []refusal  `json:"errors"`
+	Items    []position `json:"items"`
+}
+
+type refusal struct {
+	Index  int    `json:"index"`
+	Field  string `json:"field"`
+	Reason string `json:"reason"`
 }
 
 type position struct {
@@ -30,17 +41,10 @@ type position struct {
 	Offset    int64  `json:"offset"`
 }
 
-type refusal struct {
-	Index  int    `json:"index"`
-	Field  string `json:"field"`
-	Reason string `json:"reason"`
-}
+// tryAgain tells whether the gateway took nothing for now and will not have taken it later either.
+func (r reply) tryAgain() bool { return r.status == http.StatusTooManyRequests }
 
-// tryAgain tells whether the gateway took nothing and asks to send it again.
-func (r reply) tryAgain() bool {
-	return r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable
-}
-
+// readReply reads an answer that says what became of each report; any other is an error.
 func readReply(status int, wait time.Duration, text []byte) (reply, error) {
 	r := reply{status: status, retryAfter: wait}
 	switch status {
@@ -48,45 +52,55 @@ func readReply(status int, wait time.Duration, text []byte) (reply, error) {
 		if err := json.Unmarshal(text, &r.answer); err != nil {
 			return r, fmt.Errorf("read the gateway's answer of status %d: %w", status, err)
 		}
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+	case http.StatusTooManyRequests:
 	default:
 		return r, fmt.Errorf("the gateway answered %d: %.300s", status, text)
 	}
 	return r, nil
 }
 
-// count counts what became of the reports and tells who wants to know. A report the answer does not name is unanswered.
+// count counts what became of the reports and tells who wants to know. A report the answer does not count is unanswered.
 func (f *Fleet) count(reports []report, r reply) error {
-	now := time.Now()
-	var receipts []Receipt
-	for _, p := range r.answer.Positions {
-		if p.Index < 0 || p.Index >= len(reports) {
-			f.unanswered(len(reports), fmt.Errorf("the gateway answered for item %d of %d", p.Index, len(reports)))
-			return nil
-		}
-		sent := reports[p.Index]
-		if late := now.Sub(sent.due); late < time.Minute {
-			f.metrics.latency.Observe(late.Seconds())
-		}
-		f.metrics.readings.Add(metricsPerReport)
-		if f.cfg.Acknowledged != nil {
-			receipts = append(receipts, receiptOf(sent, p))
-		}
+	receipts, err := receiptsOf(reports, r.answer.Items)
+	if err != nil {
+		f.unanswered(len(reports), err)
+		return nil
 	}
-	f.metrics.reports.WithLabelValues(outcomeAcknowledged).Add(float64(len(r.answer.Positions)))
-	f.metrics.reports.WithLabelValues(outcomeRefused).Add(float64(len(r.answer.Refused)))
-	if unnamed := len(reports) - len(r.answer.Positions) - len(r.answer.Refused); unnamed > 0 {
-		f.metrics.reports.WithLabelValues(outcomeUnanswered).Add(float64(unnamed))
-	}
-	if len(receipts) == 0 {
+	f.metrics.reports.WithLabelValues(outcomeAcknowledged).Add(float64(r.answer.Accepted))
+	f.metrics.readings.Add(float64(r.answer.Accepted * metricsPerReport))
+	f.metrics.reports.WithLabelValues(outcomeRefused).Add(float64(r.answer.Refused))
+	f.metrics.reports.WithLabelValues(outcomeUnanswered).Add(float64(max(0, len(reports)-r.answer.Accepted-r.answer.Refused)))
+	f.observe(reports, r.answer.Errors)
+	if len(receipts) == 0 || f.cfg.Acknowledged == nil {
 		return nil
 	}
 	return f.cfg.Acknowledged(receipts)
 }
 
-func receiptOf(sent report, p position) Receipt {
-	return Receipt{
-		EventID: string(sent.eventID(nil)), Client: sent.device.client, Device: sent.device.name, Readings: metricsPerReport,
-		Topic: p.Topic, Partition: p.Partition, Offset: p.Offset,
+// observe measures how long the acknowledged reports took. History is due long ago and left out.
+func (f *Fleet) observe(reports []report, errors []refusal) {
+	now, refused := time.Now(), map[int]bool{}
+	for _, e := range errors {
+		refused[e.Index] = true
 	}
+	for i, sent := range reports {
+		if late := now.Sub(sent.due); !refused[i] && late < f.cfg.Behind+f.cfg.Timeout {
+			f.metrics.latency.Observe(late.Seconds())
+		}
+	}
+}
+
+func receiptsOf(reports []report, items []position) ([]Receipt, error) {
+	receipts := make([]Receipt, 0, len(items))
+	for _, p := range items {
+		if p.Index < 0 || p.Index >= len(reports) {
+			return nil, fmt.Errorf("the gateway answered for item %d of %d", p.Index, len(reports))
+		}
+		sent := reports[p.Index]
+		receipts = append(receipts, Receipt{
+			EventID: string(sent.eventID(nil)), Client: sent.device.client, Device: sent.device.name,
+			Readings: metricsPerReport, Topic: p.Topic, Partition: p.Partition, Offset: p.Offset,
+		})
+	}
+	return receipts, nil
 }

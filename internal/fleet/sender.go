@@ -57,7 +57,7 @@ func (s *sender) send(ctx context.Context) error {
 		switch {
 		case err != nil && !neverLeft(err):
 			s.fleet.unanswered(len(s.reports), err)
-			pause(ctx, backoff(attempt))
+			pause(ctx, max(reply.retryAfter, backoff(attempt)))
 			return nil
 		case err == nil && !reply.tryAgain():
 			return s.fleet.count(s.reports, reply)
@@ -81,8 +81,11 @@ func neverLeft(err error) bool {
 
 // post sends one request. It does not end with ctx, so that every report's fate is known; the client's timeout bounds it.
 func (s *sender) post(ctx context.Context) (reply, error) {
-	f := s.fleet
-	req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, f.cfg.URL+telemetryPath, bytes.NewReader(s.body))
+	f, path := s.fleet, telemetryPath
+	if f.cfg.Acknowledged != nil {
+		path = positionsPath
+	}
+	req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, f.cfg.URL+path, bytes.NewReader(s.body))
 	if err != nil {
 		return reply{}, fmt.Errorf("post reports: %w", err)
 	}
