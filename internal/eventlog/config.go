@@ -31,7 +31,7 @@ type Config struct {
 	MaxBufferedBytes   int
 	// MaxEventBytes bounds one event. Default 1,000,000, what Kafka's brokers take by default.
 	MaxEventBytes int
-	// Confirm bounds the wait for the brokers' confirmation. Default 10 s.
+	// Confirm bounds the wait for the brokers' confirmation. Default 10 s, at least 1 s.
 	Confirm time.Duration
 }
 
@@ -60,6 +60,9 @@ func (c Config) Validate() error {
 	}
 	if c.Registry == "" {
 		return errors.New("no schema registry: set --registry")
+	}
+	if c.Confirm != 0 && c.Confirm < time.Second {
+		return errors.New("the wait for confirmation is shorter than a second")
 	}
 	return nil
 }
