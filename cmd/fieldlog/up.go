@@ -16,6 +16,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -88,6 +89,11 @@ func (p *program) up(ctx context.Context, f *upFlags) error {
 	engines, err := p.engines(ctx, f, logger)
 	if err != nil {
 		return err
+	}
+	if p.columns > 0 {
+		context.AfterFunc(ctx, func() {
+			fmt.Fprintln(screen, "Draining: what was acknowledged is stored, then it ends. Ctrl-C again ends it at once.")
+		})
 	}
 	served := p.serve(ctx, f, logger, screen)
 	return errors.Join(served, engines.Close())

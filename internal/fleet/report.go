@@ -23,7 +23,7 @@ func (r report) eventID(dst []byte) []byte {
 	return strconv.AppendInt(dst, r.due.UnixMilli(), 10)
 }
 
-// misbehaviour of a report. One report in five of the device that misbehaves is wrong, in turns.
+// misbehaviour of a report. One report in three of the device that misbehaves is wrong, in turns.
 type misbehaviour int
 
 const (
@@ -35,10 +35,10 @@ const (
 
 func (r report) misbehaviour() misbehaviour {
 	h := mix(r.device.seed, 13, uint64(r.due.UnixMilli()))
-	if !r.device.misbehaves || h%5 != 0 {
+	if !r.device.misbehaves || h%3 != 0 {
 		return behaves
 	}
-	return wrongType + misbehaviour(h/5%3)
+	return wrongType + misbehaviour(h/3%3)
 }
 
 // appendJSON appends the report as one line of NDJSON.

@@ -54,23 +54,25 @@ func (s *sender) send(ctx context.Context) error {
 	}
 	for attempt := 0; ; attempt++ {
 		reply, err := s.post(ctx)
-		switch {
-		case err != nil && !neverLeft(err):
+		if err == nil && !reply.tryAgain() {
+			return s.fleet.count(s.reports, reply)
+		}
+		if err != nil && !neverLeft(err) {
 			s.fleet.unanswered(len(s.reports), err)
 			pause(ctx, max(reply.retryAfter, backoff(attempt)))
-			return nil
-		case err == nil && !reply.tryAgain():
-			return s.fleet.count(s.reports, reply)
-		case err != nil && attempt == 0:
+			break
+		}
+		if err != nil && attempt == 0 {
 			s.fleet.logger.Warn("cannot reach the gateway, trying again", "error", err)
 		}
 		s.fleet.metrics.retries.Inc()
 		pause(ctx, max(reply.retryAfter, backoff(attempt)))
 		if ctx.Err() != nil {
 			s.fleet.metrics.reports.WithLabelValues(outcomeUnsent).Add(float64(len(s.reports)))
-			return nil
+			break
 		}
 	}
+	return nil
 }
 
 // neverLeft tells whether a request did not even find a connection, so that the log cannot have it.

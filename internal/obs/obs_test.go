@@ -52,7 +52,7 @@ func TestMux(t *testing.T) {
 	f := func(path string, status int, want string) {
 		t.Helper()
 		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 		if w.Code != status || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: got %d %s, want %d with %q", path, w.Code, w.Body, status, want)
 		}
