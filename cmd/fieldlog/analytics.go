@@ -112,7 +112,7 @@ func (p *program) analytics(ctx context.Context, l *logFlags, c *clickhouseFlags
 	if err != nil {
 		return err
 	}
-	defer tables.Close()
+	defer closing(tables, logger)
 	service, err := a.service(log, tables, logger, reg)
 	if err != nil {
 		return err

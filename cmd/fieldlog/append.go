@@ -42,7 +42,7 @@ Kinds: ` + strings.Join(kindNames(), ", ") + ".",
 }
 
 func kindNames() []string {
-	var names []string
+	names := make([]string, 0, len(schemas.Kinds()))
 	for _, kind := range schemas.Kinds() {
 		names = append(names, kind.Fact)
 	}

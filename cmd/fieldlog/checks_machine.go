@@ -73,7 +73,7 @@ func (e *examination) disk(dir string) {
 		e.wrong("disk", "change --data", "%q: %v", dir, err)
 		return
 	}
-	free := uint64(stat.Bavail) * uint64(stat.Bsize)
+	free := stat.Bavail * uint64(stat.Bsize)
 	if free < needDisk {
 		e.wrong("disk", "make room, or change --data", "%d MiB are free at %q, at least %d are needed", free>>20, dir, uint64(needDisk)>>20)
 		return
@@ -130,7 +130,7 @@ func freeMemory() (int64, bool) {
 	if err != nil {
 		return 0, false
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	free := int64(-1)
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if rest, found := strings.CutPrefix(lines.Text(), "MemAvailable:"); found {

@@ -203,7 +203,7 @@ func (e *examination) gateway(ctx context.Context, address string) {
 		e.wrong("gateway", "end what else listens there, or change --listen", "%v", err)
 		return
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	if res.StatusCode != http.StatusOK {
 		e.wrong("gateway", "look at "+address+"/readyz", "%s answers %d on /readyz: not ready, or not Fieldlog", address, res.StatusCode)
 		return

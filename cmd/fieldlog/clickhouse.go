@@ -90,7 +90,7 @@ func (c *clickhouseFlags) statement(ctx context.Context, sql, format string, par
 	case res.StatusCode == http.StatusOK:
 		return res, nil
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
 	if err != nil {
 		return nil, fmt.Errorf("read ClickHouse's answer of status %d: %w", res.StatusCode, err)
@@ -104,7 +104,7 @@ func (c *clickhouseFlags) value(ctx context.Context, sql string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
 		return "", fmt.Errorf("read ClickHouse's answer: %w", err)

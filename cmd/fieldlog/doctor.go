@@ -142,7 +142,7 @@ func (e *examination) environment(environment []string, root *cobra.Command) {
 
 // allFlags returns the flags of a command and of all below it.
 func allFlags(cmd *cobra.Command) []*pflag.FlagSet {
-	sets := []*pflag.FlagSet{cmd.Flags(), cmd.PersistentFlags()}
+	sets := append(make([]*pflag.FlagSet, 0, 2+2*len(cmd.Commands())), cmd.Flags(), cmd.PersistentFlags())
 	for _, sub := range cmd.Commands() {
 		sets = append(sets, allFlags(sub)...)
 	}

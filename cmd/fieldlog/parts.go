@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -28,6 +30,13 @@ func (p *program) tune() {
 	}
 	if free, known := freeMemory(); known {
 		debug.SetMemoryLimit(int64(float64(free) * heapShare))
+	}
+}
+
+// closing closes what nothing depends on any more.
+func closing(c io.Closer, logger *slog.Logger) {
+	if err := c.Close(); err != nil {
+		logger.Warn("closing failed", "error", err)
 	}
 }
 

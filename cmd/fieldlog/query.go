@@ -75,7 +75,7 @@ func (p *program) query(ctx context.Context, args []string, f queryFlags) error 
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	if namesFormat.MatchString(sql) || res.Header.Get(rawFormat) != "" && res.Header.Get(rawFormat) != formatCells {
 		return p.copyAnswer(ctx, res)
 	}
@@ -117,7 +117,7 @@ func (p *program) queryRaw(ctx context.Context, sql, format string, f queryFlags
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	return p.copyAnswer(ctx, res)
 }
 

@@ -53,7 +53,7 @@ func (r *registry) ask(ctx context.Context, method, path string, body, answer an
 	if err != nil {
 		return unavailable{fmt.Errorf("reach schema registry: %w; see --registry", err)}
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	text, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	switch {
 	case err != nil:

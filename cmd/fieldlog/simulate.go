@@ -68,7 +68,7 @@ func (p *program) simulate(ctx context.Context, f simulateFlags) error {
 		if err != nil {
 			return usagef("open --receipts: %w", err)
 		}
-		defer file.Close()
+		defer closing(file, logger)
 		f.fleet.Acknowledged = (&receipts{file: file}).write
 	}
 	devices, err := fleet.New(f.fleet, logger, prometheus.NewRegistry())

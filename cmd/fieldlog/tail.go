@@ -61,7 +61,7 @@ partition come in order. Without --follow it ends where the topic ended when it 
 }
 
 func topicNames() []string {
-	var names []string
+	names := make([]string, 0, len(eventlog.Topics()))
 	for _, spec := range eventlog.Topics() {
 		names = append(names, string(spec.Name))
 	}

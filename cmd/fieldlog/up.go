@@ -17,7 +17,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -75,7 +74,7 @@ the next start carries on from what is there, either way.`,
 func (p *program) up(ctx context.Context, f *upFlags) error {
 	p.tune()
 	screen := &liveLine{out: p.stdout, columns: p.columns}
-	var out io.Writer = p.stdout
+	out := p.stdout
 	if p.columns > 0 {
 		out = screen
 	}
@@ -156,7 +155,7 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 	if err != nil {
 		return err
 	}
-	defer tables.Close()
+	defer closing(tables, logger)
 	storing, err := f.analytics.service(log, tables, logger, reg)
 	if err != nil {
 		return err

@@ -99,7 +99,7 @@ func (s *sender) post(ctx context.Context) (reply, error) {
 	if err != nil {
 		return reply{}, fmt.Errorf("post reports: %w", err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }() // it was read; nothing can be lost
 	text, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
 		return reply{}, fmt.Errorf("read the gateway's answer: %w", err)
