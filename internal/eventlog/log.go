@@ -106,7 +106,7 @@ func (l *Log) Ready(ctx context.Context) error {
 	if err := l.producer.Ping(ctx); err != nil {
 		return fmt.Errorf("reach brokers %v: %w", l.cfg.Brokers, err)
 	}
-	if _, err := l.registry.SupportedTypes(ctx); err != nil {
+	if _, err := l.registry.Subjects(ctx); err != nil {
 		return fmt.Errorf("reach schema registry %q: %w", l.cfg.Registry, err)
 	}
 	return nil

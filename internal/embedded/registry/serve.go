@@ -28,6 +28,10 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		refuse(w, status, status, "cannot read the request: "+err.Error())
 		return
 	}
+	if req.Method == http.MethodGet && req.URL.Path == "/schemas/types" {
+		write(w, http.StatusOK, []byte(`["AVRO"]`))
+		return
+	}
 	if strings.HasPrefix(req.URL.Path, "/compatibility/") {
 		r.serveCompatibility(w, req, body)
 		return

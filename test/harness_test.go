@@ -1,0 +1,231 @@
+package test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+)
+
+// binary returns the built program.
+func binary(t testing.TB) string {
+	t.Helper()
+	path := os.Getenv("FIELDLOG_TEST_BINARY")
+	if path == "" {
+		path = filepath.Join("..", "bin", "fieldlog")
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("the binary is not built: %v; run make test, or make build", err)
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return absolute
+}
+
+// system is a running `fieldlog up`.
+type system struct {
+	t   testing.TB
+	cmd *exec.Cmd
+	dir string
+
+	Gateway, Kafka, Registry, ClickHouse string
+
+	ended chan struct{} // closed when the process has ended
+	err   error         // how it ended
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// up starts the system on a data folder and returns when it is ready.
+func up(t testing.TB, dir string, args ...string) *system {
+	t.Helper()
+	s := &system{t: t, dir: dir, ended: make(chan struct{})}
+	s.cmd = exec.Command(binary(t), append([]string{"up", "--data", dir, "--listen", "127.0.0.1:0",
+		"--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0"}, args...)...)
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stderr = s.cmd.Stdout
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.kill)
+	ready := make(chan struct{})
+	go s.follow(out, ready)
+	select {
+	case <-ready:
+	case <-s.ended:
+		t.Fatalf("it ended before it was ready: %v\n%s", s.err, s.output())
+	case <-time.After(60 * time.Second):
+		t.Fatalf("it was not ready in time:\n%s", s.output())
+	}
+	return s
+}
+
+// follow reads what the process prints, for its addresses.
+func (s *system) follow(out io.Reader, ready chan<- struct{}) {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		s.mu.Lock()
+		s.log.Write(append(lines.Bytes(), '\n'))
+		s.mu.Unlock()
+		var line struct {
+			Msg, Gateway, Kafka, Registry, ClickHouse string
+		}
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
+			s.Gateway, s.Kafka, s.Registry, s.ClickHouse = line.Gateway, line.Kafka, line.Registry, line.ClickHouse
+			close(ready)
+		}
+	}
+	s.err = s.cmd.Wait()
+	close(s.ended)
+}
+
+func (s *system) output() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.String()
+}
+
+// kill ends the whole process tree as a power cut would, and returns when the data folder is free.
+func (s *system) kill() {
+	select {
+	case <-s.ended:
+		return
+	default:
+	}
+	children, _ := exec.Command("pgrep", "-P", strconv.Itoa(s.cmd.Process.Pid)).Output()
+	for _, text := range strings.Fields(string(children)) {
+		if pid, err := strconv.Atoi(text); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
+
+// stop ends it as an operator does, and checks that it drained.
+func (s *system) stop() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	select {
+	case <-s.ended:
+	case <-time.After(40 * time.Second):
+		s.t.Fatalf("it did not end after SIGTERM:\n%s", s.output())
+	}
+	if s.err != nil {
+		s.t.Fatalf("it ended with %v:\n%s", s.err, s.output())
+	}
+}
+
+// run runs a command of the program and returns what it printed.
+func (s *system) run(stdin string, args ...string) string {
+	s.t.Helper()
+	cmd := exec.Command(binary(s.t), args...)
+	cmd.Env = append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry, "FIELDLOG_CLICKHOUSE="+s.ClickHouse)
+	cmd.Stdin = strings.NewReader(stdin)
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		s.t.Fatalf("fieldlog %s: %v\n%s%s", strings.Join(args, " "), err, out, complaint.String())
+	}
+	return string(out)
+}
+
+// query asks ClickHouse, as curl would, and returns the lines of the answer.
+func (s *system) query(sql string) []string {
+	s.t.Helper()
+	resp, err := http.Get(s.ClickHouse + "/?query=" + url.QueryEscape(sql))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: got %d %s (%v)", sql, resp.StatusCode, text, err)
+	}
+	if len(text) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+}
+
+// eventually asks until the answer is as wanted, within a bound.
+func (s *system) eventually(within time.Duration, sql, want string) {
+	s.t.Helper()
+	var got []string
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		if got = s.query(sql); strings.Join(got, "\n") == want {
+			return
+		}
+	}
+	s.t.Fatalf("%s: after %s got %q, want %q", sql, within, got, want)
+}
+
+// post sends a body to the gateway.
+func (s *system) post(path, contentType, body string) (int, string) {
+	s.t.Helper()
+	resp, err := http.Post(s.Gateway+path, contentType, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+// openLog opens the system's log.
+func (s *system) openLog() *eventlog.Log {
+	s.t.Helper()
+	log, err := eventlog.New(eventlog.Config{Brokers: []string{s.Kafka}, Registry: s.Registry}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(log.Close)
+	return log
+}
+
+// schemaIDs returns the registry's ids, by subject and version.
+func (s *system) schemaIDs() string {
+	s.t.Helper()
+	resp, err := http.Get(s.Registry + "/schemas")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var all []struct {
+		Subject     string
+		Version, ID int
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprint(all)
+}
