@@ -37,10 +37,10 @@ func newProblem(status int, detail string) *problem {
 	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail}
 }
 
-// later is a problem that passes: the client should try again after that many seconds.
-func later(status, seconds int, detail string) *problem {
+// later is a problem that passes: the client should try again after a second.
+func later(status int, detail string) *problem {
 	p := newProblem(status, detail)
-	p.retryAfter = seconds
+	p.retryAfter = 1
 	return p
 }
 

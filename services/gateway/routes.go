@@ -74,7 +74,7 @@ func (g *Gateway) ping(w http.ResponseWriter, _ *http.Request) {
 func (g *Gateway) readyz(w http.ResponseWriter, r *http.Request) {
 	if g.cfg.Ready != nil {
 		if err := g.cfg.Ready(r.Context()); err != nil {
-			later(http.StatusServiceUnavailable, 1, "not ready: "+err.Error()).write(w)
+			later(http.StatusServiceUnavailable, "not ready: "+err.Error()).write(w)
 			return
 		}
 	}

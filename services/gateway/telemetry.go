@@ -70,7 +70,7 @@ func (g *Gateway) admit(r *http.Request) (release func(), wrong *problem) {
 		size = g.cfg.MaxBody
 	}
 	if !g.flight.TryAcquire(size) {
-		return nil, later(http.StatusTooManyRequests, 1, "too many bytes are under way; send the request again later")
+		return nil, later(http.StatusTooManyRequests, "too many bytes are under way; send the request again later")
 	}
 	g.metrics.inFlight.Inc()
 	return func() {

@@ -151,9 +151,9 @@ func (w *work) failed(detail string) *problem {
 	var p *problem
 	switch {
 	case w.unsure:
-		p = later(http.StatusServiceUnavailable, 1, "the log did not confirm in time: the reports may or may not be in it; send them again with the same event_id")
+		p = later(http.StatusServiceUnavailable, "the log did not confirm in time: the reports may or may not be in it; send them again with the same event_id")
 	case w.overload:
-		p = later(http.StatusTooManyRequests, 1, "the log takes no more for now; send the reports again later")
+		p = later(http.StatusTooManyRequests, "the log takes no more for now; send the reports again later")
 	default:
 		p = newProblem(http.StatusBadRequest, detail)
 	}

@@ -14,6 +14,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -75,7 +76,7 @@ func (b *Broker) Start() error {
 			if err != nil {
 				return nil, err
 			}
-			return net.Listen(network, net.JoinHostPort(host, port))
+			return (&net.ListenConfig{}).Listen(context.Background(), network, net.JoinHostPort(host, port))
 		}),
 	)
 	if err != nil {
@@ -109,7 +110,7 @@ func (b *Broker) Close() error {
 }
 
 // guard refuses a produce while there is no room. It is called for every produce, one at a time.
-func (b *Broker) guard(r kmsg.Request) (kmsg.Response, error, bool) {
+func (b *Broker) guard(r kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the order is the cluster's
 	b.cluster.KeepControl()
 	err := b.room.check()
 	if err == nil {
@@ -158,7 +159,7 @@ func (r *room) check() error {
 		r.err = fmt.Errorf("look for room in %q: %w", r.dir, err)
 		return r.err
 	}
-	if free := int64(stat.Bavail) * int64(stat.Bsize); free < r.min {
+	if free := int64(stat.Bavail) * int64(stat.Bsize); free < r.min { //nolint:unconvert // it is unsigned on darwin
 		r.err = fmt.Errorf("%w: %q has %d MiB free, %d MiB must stay free", errFull, r.dir, free>>20, r.min>>20)
 	}
 	return r.err

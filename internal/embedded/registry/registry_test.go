@@ -123,7 +123,7 @@ func TestAnIncompatibleSchemaIsRefused(t *testing.T) {
 	f(`{"name":"other","type":"string"}`, false)
 	f(id+`,{"name":"must","type":"string"}`, false)
 	f(id+level+zone, true)
-	if _, err := client.CreateSchema(ctx, "b", sr.Schema{Schema: `{"type":"recrod"}`}); err == nil {
+	if _, err := client.CreateSchema(ctx, "b", sr.Schema{Schema: `{"type":"no such type"}`}); err == nil {
 		t.Error("an invalid schema was registered")
 	}
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -116,7 +117,7 @@ func (r *Registry) explicit(path string) bool {
 
 // perform makes a request of the registry in memory.
 func perform(memory http.Handler, method, uri string, body []byte) (int, []byte) {
-	req := httptest.NewRequest(method, uri, bytes.NewReader(body))
+	req := httptest.NewRequestWithContext(context.Background(), method, uri, bytes.NewReader(body))
 	req.Header.Set("Content-Type", contentType)
 	recorder := httptest.NewRecorder()
 	memory.ServeHTTP(recorder, req)

@@ -72,7 +72,8 @@ func ParseTime(text string) (schemas.Time, bool) {
 	hour, ok4 := decimal(text[11:13])
 	minute, ok5 := decimal(text[14:16])
 	second, ok6 := decimal(text[17:19])
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+	digits := ok1 && ok2 && ok3 && ok4 && ok5 && ok6
+	if !digits || year < 1 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
 		return 0, false
 	}
 	micros, rest, ok := fraction(text[19:])
