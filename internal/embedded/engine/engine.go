@@ -3,9 +3,11 @@
 // Promises:
 //
 //   - The engine is ClickHouse itself (libchdb), with its tables under the data folder. Any HTTP client of ClickHouse works.
-//   - The child ends when its parent does, however that ends: it reads a pipe that only the parent holds.
+//   - The child ends when its parent does, however that ends: it reads a pipe that only the parent holds. The next parent's
+//     child waits for the data folder until it is free.
 //   - A child that dies is started again, at the same address, after a wait that doubles with every failure.
 //   - Close lets requests finish, closes the engine, and kills the child only after a bound.
+//   - The time zone is UTC, whatever the machine's is. The engine's memory and caches are bounded.
 //   - The engine keeps no logs of its own (query_log and the like), so nothing grows but the tables.
 //
 // The library is loaded in the child alone: it takes over threads and hundreds of megabytes, and a crash of it must not
@@ -22,6 +24,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 )
@@ -73,7 +76,7 @@ func (e *Engine) PID() int {
 
 // Start starts the child and returns when it answers, or with the reason why the first one ended.
 func (e *Engine) Start(ctx context.Context) error {
-	addr, err := fixPort(e.cfg.Addr)
+	addr, err := fixPort(ctx, e.cfg.Addr)
 	if err != nil {
 		return err
 	}
@@ -106,14 +109,24 @@ func (e *Engine) Close() error {
 	return nil
 }
 
+// taken is how long to wait for an address that is in use, perhaps by the child of a parent that has just died.
+const taken = 3 * time.Second
+
 // fixPort picks a port where none is given, and fails early, with the flag to change, where the address is taken.
-func fixPort(addr string) (string, error) {
-	listener, err := net.Listen("tcp", addr)
+func fixPort(ctx context.Context, addr string) (string, error) {
+	var fixed string
+	err := retry(ctx, taken, func() error {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		fixed = listener.Addr().String()
+		return listener.Close()
+	})
 	if err != nil {
 		return "", fmt.Errorf("listen for ClickHouse clients on %q: %w; change --clickhouse-listen", addr, err)
 	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
+	return fixed, nil
 }
 
 func (e *Engine) answers(ctx context.Context) bool {
@@ -166,8 +179,8 @@ func (e *Engine) supervise(life context.Context, first chan<- error) {
 
 // runChild runs one child until it ends or life does.
 func (e *Engine) runChild(life context.Context) error {
-	cmd := exec.Command(e.cfg.Command[0], append(e.cfg.Command[1:], "--listen", e.addr)...)
-	cmd.Env = append(os.Environ(), e.cfg.Env...)
+	cmd := exec.Command(e.cfg.Command[0], slices.Concat(e.cfg.Command[1:], []string{"--listen", e.addr})...)
+	cmd.Env = append(slices.Concat(os.Environ(), e.cfg.Env), "TZ=UTC")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	ownGroup(cmd)
 	lifeline, err := cmd.StdinPipe() // the child ends when this pipe does
@@ -204,8 +217,9 @@ func orUnexpected(err error) error {
 	return err
 }
 
-// end asks the child to end by closing its lifeline, and kills it after the bound.
-func (e *Engine) end(cmd *exec.Cmd, lifeline io.Closer, ended <-chan error) error {
+// end asks the child to end through its lifeline, and kills it after the bound.
+func (e *Engine) end(cmd *exec.Cmd, lifeline io.WriteCloser, ended <-chan error) error {
+	_, _ = lifeline.Write([]byte("."))
 	_ = lifeline.Close()
 	timeout := time.NewTimer(e.cfg.Stop)
 	defer timeout.Stop()

@@ -1,90 +1,129 @@
 package wire
 
 import (
-	"compress/gzip"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/ClickHouse/ch-go/compress"
-	"github.com/klauspost/compress/zstd"
+	"github.com/google/uuid"
 
 	"github.com/fieldlog/fieldlog/internal/embedded/engine/chdb"
 )
 
-// request is what an HTTP request asks of the engine.
+// request is what the URL and the headers of an HTTP request ask for.
 type request struct {
-	text     string // the statement, from the URL or the body
-	data     []byte // what follows the statement: an INSERT's data
+	id       string // of the query, as the client names it
+	query    string
 	database string
 	format   string
-	revision int // protocol revision of the client; 0 is none
-	compress bool
-	gzip     bool
-	settings []chdb.Setting
+	revision int  // protocol revision of the client; 0 is none
+	unpack   bool // the body is in ClickHouse's compressed blocks
+	pack     bool // the answer is to be
+	gzip     bool // the answer may be
+	whole    bool // the answer is sent when it is complete
+	readonly bool
+	settings []setting
 	params   []chdb.Param
 }
 
-func (h *Handler) parse(r *http.Request) (*request, error) {
-	req := &request{database: r.Header.Get("X-ClickHouse-Database"), format: r.Header.Get("X-ClickHouse-Format")}
-	query := r.URL.Query()
-	for name, values := range query {
-		if err := req.set(name, values[len(values)-1]); err != nil {
+// setting is a setting of the engine with its value as text.
+type setting struct{ name, value string }
+
+func parse(r *http.Request) (*request, error) {
+	req := &request{
+		id:       r.Header.Get("X-ClickHouse-Query-Id"),
+		database: r.Header.Get("X-ClickHouse-Database"),
+		format:   r.Header.Get("X-ClickHouse-Format"),
+		gzip:     strings.Contains(r.Header.Get("Accept-Encoding"), "gzip"),
+		readonly: r.Method != http.MethodPost,
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badArgument("the URL cannot be read: %v", err)
+	}
+	for name, all := range values {
+		if err := req.set(name, all[len(all)-1]); err != nil {
 			return nil, err
 		}
 	}
+	slices.SortFunc(req.settings, func(a, b setting) int { return cmp.Compare(a.name, b.name) })
 	if req.format == "" {
 		req.format = "TabSeparated"
 	}
-	req.gzip = strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && !req.compress
-	body, err := h.body(r, query.Get("decompress") == "1")
-	if err != nil {
-		return nil, err
+	if req.id == "" {
+		req.id = uuid.NewString()
 	}
-	req.text = query.Get("query")
-	if req.text == "" {
-		req.text = string(body)
-	} else {
-		req.data = body
-	}
-	req.text = strings.TrimRight(strings.TrimSpace(req.text), ";")
+	req.gzip = req.gzip && !req.pack
 	return req, nil
+}
+
+func badArgument(format string, args ...any) error {
+	return &failure{http.StatusBadRequest, 36, fmt.Sprintf(format, args...) + ". (BAD_ARGUMENTS)"}
 }
 
 // set takes one parameter of the URL: a word of the protocol, a query parameter, or a setting of the engine.
 func (req *request) set(name, value string) error {
 	switch name {
-	case "query", "user", "password", "quota_key", "query_id", "decompress", "wait_end_of_query", "buffer_size",
-		"send_progress_in_http_headers", "http_headers_progress_interval_ms", "enable_http_compression", "role", "close_session":
+	case "user", "password", "quota_key", "role", "buffer_size", "close_session", "log_comment",
+		"send_progress_in_http_headers", "http_headers_progress_interval_ms", "cancel_http_readonly_queries_on_client_close":
+	case "query":
+		req.query = value
+	case "query_id":
+		req.id = value
 	case "database":
 		req.database = value
 	case "default_format":
 		req.format = value
-	case "client_protocol_version":
-		if _, err := fmt.Sscanf(value, "%d", &req.revision); err != nil {
-			return &failure{http.StatusBadRequest, fmt.Sprintf("Code: 36. DB::Exception: client_protocol_version %q is no number. (BAD_ARGUMENTS)", value)}
-		}
 	case "compress":
-		req.compress = value == "1"
+		req.pack = isTrue(value)
+	case "decompress":
+		req.unpack = isTrue(value)
+	case "enable_http_compression":
+		req.gzip = req.gzip && isTrue(value)
+	case "wait_end_of_query":
+		req.whole = isTrue(value)
+	case "client_protocol_version":
+		return req.setRevision(value)
 	case "session_id", "session_timeout", "session_check":
-		return &failure{http.StatusNotImplemented, "Code: 48. DB::Exception: the embedded engine has no sessions; put everything into one statement. (NOT_IMPLEMENTED)"}
+		return &failure{http.StatusNotImplemented, 48, "the embedded engine has no sessions; put everything into one statement. (NOT_IMPLEMENTED)"}
 	default:
-		if param, found := strings.CutPrefix(name, "param_"); found {
-			req.params = append(req.params, chdb.Param{Name: param, Value: value})
-			return nil
-		}
-		if !isWord(name) {
-			return &failure{http.StatusBadRequest, fmt.Sprintf("Code: 115. DB::Exception: %q is no setting. (UNKNOWN_SETTING)", name)}
-		}
-		req.settings = append(req.settings, chdb.Setting{Name: name, Value: value})
+		return req.setOther(name, value)
 	}
 	return nil
 }
 
-// isWord keeps anything but a plain name out of the SET statement.
-func isWord(name string) bool {
+func (req *request) setRevision(value string) error {
+	revision, err := strconv.Atoi(value)
+	if err != nil || revision < 0 {
+		return badArgument("client_protocol_version %q is no number", value)
+	}
+	req.revision = revision
+	return nil
+}
+
+func (req *request) setOther(name, value string) error {
+	if param, found := strings.CutPrefix(name, "param_"); found {
+		req.params = append(req.params, chdb.Param{Name: param, Value: value})
+		return nil
+	}
+	if !isName(name) {
+		return &failure{http.StatusNotFound, 115, fmt.Sprintf("%q is no setting. (UNKNOWN_SETTING)", name)}
+	}
+	if name == "readonly" && value != "0" {
+		req.readonly = true
+	}
+	req.settings = append(req.settings, setting{name, value})
+	return nil
+}
+
+func isTrue(value string) bool { return value == "1" || value == "true" }
+
+// isName keeps anything but a plain name out of the SET statement.
+func isName(name string) bool {
 	for i := range len(name) {
 		if !isWordByte(name[i]) {
 			return false
@@ -93,69 +132,24 @@ func isWord(name string) bool {
 	return name != ""
 }
 
-// body reads the request's body whole: unpacked, and within the bound.
-func (h *Handler) body(r *http.Request, native bool) ([]byte, error) {
-	var src io.Reader = r.Body
-	switch encoding := r.Header.Get("Content-Encoding"); encoding {
-	case "", "identity":
-	case "gzip":
-		unzip, err := gzip.NewReader(src)
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		src = unzip
-	case "zstd":
-		unzip, err := zstd.NewReader(src, zstd.WithDecoderMaxMemory(1<<30), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		defer unzip.Close()
-		src = unzip
-	default:
-		return nil, &failure{http.StatusUnsupportedMediaType, fmt.Sprintf("Code: 89. DB::Exception: Content-Encoding %q is not served. (UNKNOWN_COMPRESSION_METHOD)", encoding)}
-	}
-	if native {
-		src = untilEnd{compress.NewReader(src)}
-	}
-	body, err := readAll(src, h.cfg.MaxBody, r.ContentLength)
-	if err != nil {
-		return nil, err
-	}
-	return body, nil
+// has tells whether the client gave a setting.
+func (req *request) has(name string) bool {
+	return slices.ContainsFunc(req.settings, func(s setting) bool { return s.name == name })
 }
 
-func readAll(src io.Reader, limit, announced int64) ([]byte, error) {
-	body := make([]byte, 0, min(max(announced, 512), limit))
-	for {
-		if len(body) == cap(body) {
-			body = append(body, 0)[:len(body)]
-		}
-		n, err := src.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		if int64(len(body)) > limit {
-			return nil, &failure{http.StatusRequestEntityTooLarge, fmt.Sprintf("Code: 307. DB::Exception: the body has more than %d bytes. (TOO_MANY_BYTES)", limit)}
-		}
-		if errors.Is(err, io.EOF) {
-			return body, nil
-		}
-		if err != nil {
-			return nil, unreadable(err)
+// prepare is the statement that puts the settings into force, empty if there are none.
+func (req *request) prepare(more ...setting) string {
+	var set []string
+	for _, s := range append(slices.Clone(req.settings), more...) {
+		if s.name != "readonly" {
+			set = append(set, s.name+" = "+chdb.Quote(s.value, '\''))
 		}
 	}
-}
-
-func unreadable(err error) error {
-	return &failure{http.StatusBadRequest, fmt.Sprintf("Code: 32. DB::Exception: cannot read the request's body: %v. (ATTEMPT_TO_READ_AFTER_EOF)", err)}
-}
-
-// untilEnd gives the plain end of file where the block reader wraps it.
-type untilEnd struct{ blocks *compress.Reader }
-
-// Read implements io.Reader.
-func (u untilEnd) Read(p []byte) (int, error) {
-	n, err := u.blocks.Read(p)
-	if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
+	if req.readonly {
+		set = append(set, "readonly = 2") // last: it forbids the others
 	}
-	return n, err
+	if len(set) == 0 {
+		return ""
+	}
+	return "SET " + strings.Join(set, ", ")
 }

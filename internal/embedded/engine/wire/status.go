@@ -8,35 +8,37 @@ import (
 
 // codeOf reads the number of an exception's text: "Code: 60. DB::Exception: ...".
 func codeOf(text string) int {
-	rest, found := strings.CutPrefix(text, "Code: ")
-	if !found {
-		return 1000 // POCO_EXCEPTION, ClickHouse's word for what has no code of its own
-	}
+	_, rest, found := strings.Cut(text, "Code: ")
 	digits, _, _ := strings.Cut(rest, ".")
 	code, err := strconv.Atoi(digits)
-	if err != nil {
-		return 1000
+	if !found || err != nil {
+		return 1001 // STD_EXCEPTION, ClickHouse's word for what has no code of its own
 	}
 	return code
 }
 
-// statusOf maps exception codes to statuses as ClickHouse's HTTP server does.
+// statusOf maps exception codes to statuses as ClickHouse's HTTP server does (exceptionCodeToHTTPStatus.cpp).
 func statusOf(code int) int {
 	switch code {
-	case 194, 516: // REQUIRED_PASSWORD, AUTHENTICATION_FAILED
+	case 194: // REQUIRED_PASSWORD
 		return http.StatusUnauthorized
-	case 192, 193, 497: // UNKNOWN_USER, WRONG_PASSWORD, ACCESS_DENIED
+	case 192, 193, 497, 512, 516: // UNKNOWN_USER, WRONG_PASSWORD, ACCESS_DENIED, SET_NON_GRANTED_ROLE, AUTHENTICATION_FAILED
 		return http.StatusForbidden
-	case 6, 26, 27, 38, 39, 41, 43, 47, 53, 62, 69, 70, 72, 117, 130, 131, 306, 349, 457, 736:
-		// CANNOT_PARSE_*, ILLEGAL_*, SYNTAX_ERROR, TYPE_MISMATCH, UNKNOWN_IDENTIFIER, CANNOT_CONVERT_TYPE, BAD_QUERY_PARAMETER, ...
+	case 6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223, 321, 376, 427, 441, 675, 676:
+		// BAD_ARGUMENTS, CANNOT_PARSE_*, THERE_IS_NO_COLUMN, DUPLICATE_COLUMN, ILLEGAL_COLUMN, TYPE_MISMATCH, SYNTAX_ERROR,
+		// INCORRECT_DATA, TOO_DEEP_AST, TOO_BIG_AST, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, ...
 		return http.StatusBadRequest
-	case 16, 34, 46, 50, 60, 63, 73, 81, 115: // UNKNOWN_TABLE, UNKNOWN_FUNCTION, UNKNOWN_DATABASE, UNKNOWN_SETTING, ...
+	case 46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336, 511: // UNKNOWN_TABLE, UNKNOWN_FUNCTION, UNKNOWN_DATABASE, ...
 		return http.StatusNotFound
 	case 159: // TIMEOUT_EXCEEDED
 		return http.StatusRequestTimeout
+	case 229: // QUERY_IS_TOO_LARGE
+		return http.StatusRequestEntityTooLarge
+	case 381: // HTTP_LENGTH_REQUIRED
+		return http.StatusLengthRequired
 	case 48: // NOT_IMPLEMENTED
 		return http.StatusNotImplemented
-	case 209, 76, 202: // SOCKET_TIMEOUT, CANNOT_OPEN_FILE, TOO_MANY_SIMULTANEOUS_QUERIES
+	case 76, 209, 439: // CANNOT_OPEN_FILE, SOCKET_TIMEOUT, CANNOT_SCHEDULE_TASK
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
