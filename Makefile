@@ -9,7 +9,7 @@ RACE      := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 TOOLS     := $(CURDIR)/.cache/tools
 DEMO_ARGS ?= --data ./data --fleet 500
 
-.PHONY: help build engine demo test test-race lint vet vuln verify bench fuzz clean
+.PHONY: help build engine demo test interop lint vet vuln verify bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,19 +27,23 @@ test: build engine ## all tests that need no separate service
 	$(GO) vet ./...
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test $(RACE) -timeout 6m ./...
 
+interop: build engine ## clients that are not Go: curl, kcat, Python's confluent-kafka
+	test/interop/run
+
 lint: $(TOOLS)/golangci-lint ## style and import rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt would change these files'; exit 1; }
 	$(TOOLS)/golangci-lint run ./...
 
 vuln: $(TOOLS)/govulncheck ## known vulnerabilities in what we use
-	$(TOOLS)/govulncheck ./...
+	tools/vuln $(TOOLS)/govulncheck
 
 verify: ## what is generated is up to date
+	@mkdir -p .cache
 	$(GO) run ./cmd/fieldlog schemas catalogue > .cache/catalogue.md
 	diff -u docs/events.md .cache/catalogue.md
 
 bench: build engine ## measure every hot path beside its ceiling
-	$(GO) run ./bench
+	$(GO) run ./bench $(BENCH_ARGS)
 
 fuzz: ## fuzz every decoder for FUZZTIME each (default 30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// columns measures the way from a record's bytes to columns.
+func (b *bench) columns(ctx context.Context) error {
+	results, err := b.goBench(ctx, "./services/gateway/jsonscan", "BenchmarkScan/(ceiling/)?readings=100/array=false")
+	if err != nil {
+		return err
+	}
+	b.add("JSON to report", "100 readings", results["BenchmarkScan/readings=100/array=false"], results["BenchmarkScan/ceiling/readings=100/array=false"], "looking at each byte")
+	if results, err = b.goBench(ctx, "./services/analytics", "BenchmarkRecordsToColumns"); err != nil {
+		return err
+	}
+	const name = "BenchmarkRecordsToColumns/"
+	b.add("log to columns", "10 readings a record", results[name+"decode,_fold_and_sort"], results[name+"decode"], "decoding alone")
+	return nil
+}
+
+// insert measures a block on its way into ClickHouse.
+func (b *bench) insert(ctx context.Context) error {
+	results, err := b.goBench(ctx, "./services/analytics", "BenchmarkInsert/rows=(100000|500000)$/(bare|readings with views|null)$")
+	if err != nil {
+		return err
+	}
+	for _, rows := range []string{"100000", "500000"} {
+		name := "BenchmarkInsert/rows=" + rows + "/"
+		b.add("block to ClickHouse", rows+" rows, with all rollups", results[name+"readings_with_views"], results[name+"bare"], "the table without rollups, wall")
+		b.add("block to ClickHouse", rows+" rows, without rollups", results[name+"bare"], results[name+"null"], "a table that stores nothing, wall")
+	}
+	return nil
+}
+
+var benchLine = regexp.MustCompile(`^(Benchmark\S+?)(?:-\d+)?\s.*?([\d.]+) ns/reading`)
+
+// goBench runs Go benchmarks and returns their nanoseconds a reading by name.
+func (b *bench) goBench(ctx context.Context, pkg, pattern string) (map[string]float64, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", b.benchtime, "-timeout", "10m", pkg)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("run benchmarks %q of %s: %w\n%s", pattern, pkg, err, out)
+	}
+	results := map[string]float64{}
+	for line := range strings.Lines(string(out)) {
+		if m := benchLine.FindStringSubmatch(line); m != nil {
+			if results[m[1]], err = strconv.ParseFloat(m[2], 64); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(results) == 0 {
+		return nil, fmt.Errorf("benchmarks %q of %s printed no figures:\n%s", pattern, pkg, out)
+	}
+	return results, nil
+}
