@@ -36,7 +36,7 @@ func main() {
 	}
 	b := &bench{binary: *binary, load: 6 * time.Second, benchtime: "1s"}
 	if *quick {
-		b.load, b.benchtime = 2*time.Second, "3x"
+		b.load, b.benchtime = 2*time.Second, "100ms"
 	}
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -115,8 +115,9 @@ func (b *bench) delay(ctx context.Context, dir string, s shape, perSecond float6
 		}
 		wait(ctx, 37*time.Millisecond) // out of step with the blocks
 	}
+	err = errors.Join(err, <-loaded)
 	_, stopped := up.stop()
-	if err := errors.Join(err, <-loaded, stopped); err != nil {
+	if err := errors.Join(err, stopped); err != nil {
 		return fmt.Errorf("measure the delay: %w", err)
 	}
 	slices.Sort(delays)
