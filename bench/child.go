@@ -14,6 +14,10 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // child is a process whose CPU time is measured, its own children's included.
@@ -60,16 +64,33 @@ func (c *child) stop() (time.Duration, error) {
 	return c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime(), nil
 }
 
-// serveNull is the gateway's ceiling: it reads the body and answers what the gateway answers.
-func serveNull(ctx context.Context, addr string) {
+// serveNull is the gateway's ceiling: it reads the body, appends it as it is, as one record, and answers what the gateway
+// answers once the broker has it.
+func serveNull(ctx context.Context, addr, broker string) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	producer, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic("null"), kgo.ProducerLinger(time.Millisecond))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if _, err := kadm.NewClient(producer).CreateTopic(ctx, 12, 1, nil, "null"); err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	answer := []byte(`{"accepted":1,"readings":100,"refused":0,"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}` + "\n")
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = producer.ProduceSync(r.Context(), &kgo.Record{Value: body}).FirstErr()
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(answer)
 	})}
