@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,14 +33,14 @@ type ServeConfig struct {
 	// Lifeline ends the service when it ends; usually standard input. A byte in it announces an end in good order. Nil
 	// never ends.
 	Lifeline io.Reader
+	// Drain is how long requests may take to finish after an announced end. Default 15 s; less than the parent's Stop.
+	Drain time.Duration
 	// Wire bounds requests and answers, and names user and password.
 	Wire wire.Config
 }
 
 const (
-	// orderly is how long requests may take to finish after Close.
-	orderly = 15 * time.Second
-	// orphaned is the same after the parent has died: its successor waits for the folder and the address.
+	// orphaned is how long requests may take to finish after the parent has died: its successor waits for folder and address.
 	orphaned = time.Second
 	// killed is how long statements may take to end after they were told to.
 	killed = 3 * time.Second
@@ -74,7 +75,7 @@ func Serve(ctx context.Context, cfg ServeConfig, logger *slog.Logger) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	logger.Debug("the engine answers", "version", db.Version(), "addr", listener.Addr().String())
-	patience := orderly
+	patience := cmp.Or(cfg.Drain, 15*time.Second)
 	select {
 	case err = <-served:
 	case <-ctx.Done():

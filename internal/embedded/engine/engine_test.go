@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/fieldlog/fieldlog/internal/embedded/engine"
 	"github.com/fieldlog/fieldlog/internal/embedded/engine/library"
@@ -20,7 +21,8 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("ENGINE_TEST_DIR"); dir != "" {
 		err := engine.Serve(context.Background(), engine.ServeConfig{
 			Library: os.Getenv("ENGINE_TEST_LIBRARY"), Dir: dir, Addr: os.Args[len(os.Args)-1], Lifeline: os.Stdin,
-			Wire: wire.Config{Password: os.Getenv("ENGINE_TEST_PASSWORD")},
+			Drain: 500 * time.Millisecond,
+			Wire:  wire.Config{Password: os.Getenv("ENGINE_TEST_PASSWORD")},
 		}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -28,7 +30,23 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if dir := os.Getenv("ENGINE_TEST_PARENT"); dir != "" {
+		fmt.Fprintln(os.Stderr, serveParent(dir, os.Getenv("ENGINE_TEST_LIBRARY"), "127.0.0.1:0"))
+		os.Exit(1)
+	}
 	os.Exit(m.Run())
+}
+
+// serveParent is a parent that starts an engine, tells its process id and waits to be killed.
+func serveParent(dir, library, addr string) error {
+	e := engine.New(engine.Config{
+		Command: []string{os.Args[0]}, Addr: addr, Env: []string{"ENGINE_TEST_DIR=" + dir, "ENGINE_TEST_LIBRARY=" + library},
+	}, slog.New(slog.DiscardHandler))
+	if err := e.Start(context.Background()); err != nil {
+		return err
+	}
+	fmt.Println(e.Addr())
+	select {}
 }
 
 func start(t testing.TB, dir string, env ...string) *engine.Engine {

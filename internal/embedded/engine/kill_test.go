@@ -1,14 +1,21 @@
 package engine_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/embedded/engine"
+	"github.com/fieldlog/fieldlog/internal/embedded/engine/library"
 )
 
 // TestNothingIsLostOrDoubledByKill kills the child while blocks with tokens are sent, and sends each again until it is
@@ -63,4 +70,76 @@ func TestNothingIsLostOrDoubledByKill(t *testing.T) {
 	if want := fmt.Sprintf("%d\t%d\t%d\n", blocks*rows, blocks*rows, blocks*rows); text != want {
 		t.Errorf("got %q, want %q", text, want)
 	}
+}
+
+// TestTheNextParentTakesOver kills a parent while its child is busy, and starts another on the same folder and address.
+func TestTheNextParentTakesOver(t *testing.T) {
+	dir := t.TempDir()
+	path, err := library.Install(t.Context(), nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), "ENGINE_TEST_PARENT="+dir, "ENGINE_TEST_LIBRARY="+path)
+	parent.Stderr = os.Stderr
+	out, err := parent.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := parent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := strings.TrimSpace(line)
+	ask := func(statement string) (*http.Response, error) {
+		return http.Post("http://"+addr, "text/plain", strings.NewReader(statement))
+	}
+	if resp, err := ask("CREATE TABLE t (a UInt8) ENGINE=MergeTree ORDER BY a"); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp, err)
+	}
+	cut := make(chan struct{})
+	go func() {
+		defer close(cut)
+		if resp, err := ask("SELECT max(sipHash64(number)) FROM numbers(100000000000)"); err == nil {
+			resp.Body.Close()
+		}
+	}()
+	if err := parent.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = parent.Wait()
+	e := engine.New(engine.Config{
+		Command: []string{os.Args[0]}, Addr: addr, Env: []string{"ENGINE_TEST_DIR=" + dir, "ENGINE_TEST_LIBRARY=" + path},
+	}, slog.New(slog.DiscardHandler))
+	if err := e.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	<-cut
+	if got := query(t, e, "EXISTS t"); got != "1\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestCloseEndsAQuery bounds Close although a query would run for hours.
+func TestCloseEndsAQuery(t *testing.T) {
+	e := start(t, t.TempDir())
+	ended := make(chan error, 1)
+	go func() {
+		resp, err := http.Post(e.URL(), "text/plain", strings.NewReader("SELECT max(sipHash64(number)) FROM numbers(100000000000)"))
+		if err == nil {
+			resp.Body.Close()
+		}
+		ended <- err
+	}()
+	for !strings.Contains(query(t, e, "SELECT query FROM system.processes"), "sipHash64") {
+	}
+	began := time.Now()
+	if err := e.Close(); err != nil || time.Since(began) > 10*time.Second {
+		t.Errorf("got %v after %v", err, time.Since(began))
+	}
+	<-ended
 }

@@ -148,9 +148,13 @@ func (a *answer) fail(err error) error {
 	if !a.started {
 		return err
 	}
-	if !errors.Is(err, errGone) && !errors.Is(err, context.Canceled) && a.out == io.Writer(a.w) && a.format != "Native" {
-		fmt.Fprintf(a.w, "\n%s\n", plain(err.Error())) // for the eyes, as ClickHouse does
+	if !errors.Is(err, errGone) && !errors.Is(err, context.Canceled) && !a.req.pack && a.format != "Native" {
+		_ = a.write([]byte("\n" + plain(err.Error()) + "\n")) // for the eyes, as ClickHouse does
+		if a.zip != nil {
+			_ = a.zip.Flush()
+		}
 	}
+	_ = http.NewResponseController(a.w).Flush()
 	if conn, _, hijackErr := http.NewResponseController(a.w).Hijack(); hijackErr == nil {
 		_ = conn.Close()
 	}

@@ -74,8 +74,8 @@ func (h *Handler) prepare(conn *chdb.Conn, req *request, s *statement, format st
 		}
 	}
 	var more []setting
-	if !s.hasData && !s.streams(format) && !req.has("max_result_bytes") {
-		more = append(more, setting{"max_result_bytes", fmt.Sprint(h.cfg.MaxResult)})
+	if !s.inserts && !s.streams(format) && !req.has("max_memory_usage") {
+		more = append(more, setting{"max_memory_usage", fmt.Sprint(2 * h.cfg.MaxResult)})
 	}
 	if format == "Native" && req.revision > 0 && !req.has(jsonAsString) {
 		more = append(more, setting{jsonAsString, "1"})

@@ -59,7 +59,8 @@ type Config struct {
 	MaxBody int64
 	// MaxBodies bounds all bodies in memory together. Default 1 GiB.
 	MaxBodies int64
-	// MaxResult bounds an answer that is held whole. Default 256 MiB.
+	// MaxResult bounds an answer that is held whole; a query with such an answer may use twice as much memory, unless it
+	// says otherwise (max_memory_usage). Default 256 MiB.
 	MaxResult int64
 }
 
