@@ -74,7 +74,7 @@ const reportBytes = 6*4 + 4*8 + 2*4
 func (c *Reports) bytes() int {
 	n := len(c.Offset) * reportBytes
 	for _, coded := range c.coded() {
-		n += coded.Dictionary.texts.size
+		n += coded.texts.size
 	}
 	for _, texts := range c.texts() {
 		n += len(texts.Packed)

@@ -179,9 +179,10 @@ func (e *Engine) supervise(life context.Context, first chan<- error) {
 
 // runChild runs one child until it ends or life does.
 func (e *Engine) runChild(life context.Context) error {
+	//nolint:noctx // the end of a context would kill it; it is asked to end first
 	cmd := exec.Command(e.cfg.Command[0], slices.Concat(e.cfg.Command[1:], []string{"--listen", e.addr})...)
 	cmd.Env = append(slices.Concat(os.Environ(), e.cfg.Env), "TZ=UTC")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.Stdout, cmd.Stderr = plain{os.Stdout}, plain{os.Stderr} // pipes: on a terminal the library writes what it otherwise keeps
 	ownGroup(cmd)
 	lifeline, err := cmd.StdinPipe() // the child ends when this pipe does
 	if err != nil {
@@ -201,6 +202,9 @@ func (e *Engine) runChild(life context.Context) error {
 	}
 	return e.end(cmd, lifeline, ended)
 }
+
+// plain hides that a writer is a file.
+type plain struct{ io.Writer }
 
 func (e *Engine) setPID(pid int) {
 	e.mu.Lock()
