@@ -33,10 +33,11 @@ type answer struct {
 	format string
 	limit  int64 // of what is kept back
 
-	kept    bytes.Buffer // not sent yet
-	started bool         // headers are sent
-	out     io.Writer    // where the rest goes
-	zip     *gzip.Writer // nil without gzip
+	kept      bytes.Buffer // not sent yet
+	rewritten []byte       // the last piece at the client's revision
+	started   bool         // headers are sent
+	out       io.Writer    // where the rest goes
+	zip       *gzip.Writer // nil without gzip
 
 	rows, sent                     uint64
 	read, readBytes, wrote, stored uint64
@@ -66,11 +67,11 @@ var errGone = errors.New("the client takes no more of the answer")
 // add sends a piece, or keeps it back. The data may be reused.
 func (a *answer) add(data []byte) error {
 	if a.format == "Native" && a.req.revision > 0 {
-		rewritten, err := atRevision(data, a.req.revision)
+		rewritten, err := appendAtRevision(a.rewritten[:0], data, a.req.revision)
 		if err != nil {
 			return &failure{http.StatusNotImplemented, 48, fmt.Sprintf("%v; cast it, or ask for another format. (NOT_IMPLEMENTED)", err)}
 		}
-		data = rewritten
+		data, a.rewritten = rewritten, rewritten
 	}
 	a.sent += uint64(len(data))
 	switch {
@@ -103,7 +104,7 @@ func (a *answer) start(complete bool) {
 	switch {
 	case a.req.pack:
 		a.out = &blockWriter{w: a.w, pack: compress.NewWriter(compress.LevelZero, compress.LZ4)}
-	case a.req.gzip && !(complete && a.kept.Len() < smallest):
+	case a.req.gzip && (!complete || a.kept.Len() >= smallest):
 		header.Set("Content-Encoding", "gzip")
 		a.zip, _ = gzip.NewWriterLevel(a.w, gzip.BestSpeed) // the level is known
 		a.out = a.zip
