@@ -1,9 +1,7 @@
 package library
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha512"
 	"encoding/base64"
@@ -11,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,32 +30,43 @@ func checkRoom(dir string) error {
 }
 
 // download packs the package with npm into dir and returns the verified file.
-func download(ctx context.Context, p platform, dir string, progress Progress, logger *slog.Logger) (string, error) {
+func (i *installer) download(ctx context.Context, dir string) (string, error) {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return "", fmt.Errorf("npm is not installed: it fetches the ClickHouse engine library; install Node.js with npm, or set %s to a libchdb of version %s, or --clickhouse to a server", EnvOverride, Version)
 	}
-	logger.Info("fetching the engine library", "package", p.pkg, "version", Version, "bytes", p.size)
-	want := p.integrity
+	name := i.platform.pkg + "@" + Version
+	i.logger.Info("fetching the engine library", "package", i.platform.pkg, "version", Version, "bytes", i.platform.size)
+	want := i.platform.integrity
 	if want == "" {
-		stated, err := npm(ctx, dir, "view", p.pkg+"@"+Version, "dist.integrity")
+		stated, err := npm(ctx, dir, "view", name, "dist.integrity")
 		if err != nil {
 			return "", err
 		}
-		want = strings.TrimSpace(stated)
-		logger.Warn("no checksum is pinned for this platform; verifying the one the registry states", "integrity", want)
+		if want = strings.TrimSpace(stated); want == "" {
+			return "", fmt.Errorf("fetch %s: %w", name, errNotPublished)
+		}
+		i.logger.Warn("no checksum is pinned for this platform; verifying the one the registry states", "integrity", want)
 	}
-	stop := watch(filepath.Join(dir, "npm"), p.size, progress)
-	_, err := npm(ctx, dir, "pack", p.pkg+"@"+Version, "--pack-destination", dir)
+	stop := watch(filepath.Join(dir, "npm"), i.platform.size, i.progress)
+	_, err := npm(ctx, dir, "pack", name, "--pack-destination", dir)
 	stop()
 	if err != nil {
 		return "", err
 	}
 	packed, err := filepath.Glob(filepath.Join(dir, "*.tgz"))
 	if err != nil || len(packed) != 1 {
-		return "", fmt.Errorf("fetch %s@%s: npm left no package in %q", p.pkg, Version, dir)
+		return "", fmt.Errorf("fetch %s: npm left no package in %q", name, dir)
 	}
 	return packed[0], verify(packed[0], want)
 }
+
+// Why npm could not do it, and what to do about it.
+var (
+	errNotPublished = fmt.Errorf("the package is not published for this platform; set --clickhouse to use a ClickHouse server, or %s to a library of your own", EnvOverride)
+	errOffline      = fmt.Errorf("npm cannot reach its registry; check network, proxy and npm's configuration, or set %s to a library of your own", EnvOverride)
+	errNoRoom       = fmt.Errorf("no room is left on the disk; the engine library needs %d MiB: make room, or set XDG_CACHE_HOME", room>>20)
+	errOther        = fmt.Errorf("see what npm says, or set %s to a library of your own", EnvOverride)
+)
 
 // npm runs the client with a cache of its own, so that nothing is left behind.
 func npm(ctx context.Context, dir string, args ...string) (string, error) {
@@ -67,9 +75,28 @@ func npm(ctx context.Context, dir string, args ...string) (string, error) {
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("npm %s: %w: %s; is the machine offline, or the package not published for this platform? Set %s to use a library of your own", args[0], err, lastLines(complaint.String()), EnvOverride)
+		return "", fmt.Errorf("npm %s: %w: %w; it said: %s", args[0], err, reason(complaint.String()), lastLines(complaint.String()))
 	}
 	return out.String(), nil
+}
+
+// reason reads npm's error codes.
+func reason(complaint string) error {
+	for _, known := range []struct {
+		err   error
+		codes []string
+	}{
+		{errNoRoom, []string{"ENOSPC"}},
+		{errNotPublished, []string{"E404", "ETARGET", "EBADPLATFORM"}},
+		{errOffline, []string{"ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "ENOTCACHED"}},
+	} {
+		for _, code := range known.codes {
+			if strings.Contains(complaint, code) {
+				return known.err
+			}
+		}
+	}
+	return errOther
 }
 
 func lastLines(text string) string {
@@ -114,6 +141,8 @@ func sizeOf(dir string) (size int64) {
 	return size
 }
 
+var errChecksum = errors.New("the downloaded engine library is not the pinned one")
+
 // verify compares a file with a checksum as npm writes it: "sha512-<base64>".
 func verify(file, want string) error {
 	encoded, found := strings.CutPrefix(want, "sha512-")
@@ -134,48 +163,4 @@ func verify(file, want string) error {
 		return fmt.Errorf("%w: its sha512 is %s, want %s", errChecksum, base64.StdEncoding.EncodeToString(got), encoded)
 	}
 	return nil
-}
-
-// unpack takes one file out of an npm package and returns its path in dir.
-func unpack(packed, name, dir string, progress Progress) (string, error) {
-	f, err := os.Open(packed)
-	if err != nil {
-		return "", fmt.Errorf("unpack: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", fmt.Errorf("unpack: %w", err)
-	}
-	unzip, err := gzip.NewReader(&counted{src: f, total: info.Size(), step: "unpack", progress: progress})
-	if err != nil {
-		return "", fmt.Errorf("unpack %q: %w", filepath.Base(packed), err)
-	}
-	archive := tar.NewReader(unzip)
-	for {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("unpack %q: it holds no %s", filepath.Base(packed), name)
-		}
-		if err != nil {
-			return "", fmt.Errorf("unpack %q: %w", filepath.Base(packed), err)
-		}
-		if filepath.Base(header.Name) == name && header.Typeflag == tar.TypeReg {
-			return write(filepath.Join(dir, name), archive)
-		}
-	}
-}
-
-func write(path string, src io.Reader) (string, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return "", fmt.Errorf("unpack: %w", err)
-	}
-	if _, err := io.Copy(f, src); err != nil {
-		return "", errors.Join(fmt.Errorf("unpack %q: %w", filepath.Base(path), err), f.Close())
-	}
-	if err := f.Sync(); err != nil {
-		return "", errors.Join(fmt.Errorf("unpack %q: %w", filepath.Base(path), err), f.Close())
-	}
-	return path, f.Close()
 }

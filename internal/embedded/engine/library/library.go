@@ -4,9 +4,7 @@ package library
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -73,8 +71,8 @@ func Installed() bool {
 // Progress is told how many bytes of how many are done, of a step with a name. total may be an estimate.
 type Progress func(step string, done, total int64)
 
-// Install makes sure that the library is in the cache and returns its path. It may run in several processes at once: the
-// finished file is put in place by a rename.
+// Install makes sure that the library is in the cache and returns its path. Of several processes at once, one fetches it and
+// the others wait; the finished file is put in place by a rename, and what an install that was killed left behind is removed.
 func Install(ctx context.Context, progress Progress, logger *slog.Logger) (string, error) {
 	path, err := Path()
 	if err != nil {
@@ -86,50 +84,6 @@ func Install(ctx context.Context, progress Progress, logger *slog.Logger) (strin
 	if os.Getenv(EnvOverride) != "" {
 		return "", fmt.Errorf("%s names %q, which does not exist", EnvOverride, path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return "", fmt.Errorf("make cache folder: %w", err)
-	}
-	if err := checkRoom(filepath.Dir(path)); err != nil {
-		return "", err
-	}
-	work, err := os.MkdirTemp(filepath.Dir(path), "install-")
-	if err != nil {
-		return "", fmt.Errorf("make folder for the download: %w", err)
-	}
-	defer os.RemoveAll(work)
-	p := platforms()[runtime.GOOS+"/"+runtime.GOARCH]
-	packed, err := download(ctx, p, work, progress, logger)
-	if err != nil {
-		return "", err
-	}
-	unpacked, err := unpack(packed, p.file, work, progress)
-	if err != nil {
-		return "", err
-	}
-	if err := os.Rename(unpacked, path); err != nil {
-		return "", fmt.Errorf("put the library in place: %w", err)
-	}
-	logger.Info("installed the engine library", "version", Version, "path", path)
-	return path, nil
+	i := installer{platform: platforms()[runtime.GOOS+"/"+runtime.GOARCH], progress: progress, logger: logger}
+	return path, i.install(ctx, path)
 }
-
-// counted reports progress while it is read.
-type counted struct {
-	src      io.Reader
-	done     int64
-	total    int64
-	step     string
-	progress Progress
-}
-
-// Read implements io.Reader.
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.src.Read(p)
-	c.done += int64(n)
-	if c.progress != nil {
-		c.progress(c.step, c.done, c.total)
-	}
-	return n, err
-}
-
-var errChecksum = errors.New("the downloaded engine library is not the pinned one")

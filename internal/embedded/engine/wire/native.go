@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 )
 
 // The library writes Native at revision 0: name, type and data of each column. A client of a later revision expects
@@ -15,9 +16,9 @@ const (
 
 var errShort = errors.New("native block is truncated")
 
-// atRevision rewrites Native blocks of revision 0 for a client of a later revision.
-func atRevision(data []byte, revision int) ([]byte, error) {
-	out := make([]byte, 0, len(data)+64)
+// appendAtRevision appends Native blocks of revision 0 to out, rewritten for a client of a later revision.
+func appendAtRevision(out, data []byte, revision int) ([]byte, error) {
+	out = slices.Grow(out, len(data)+64)
 	c := &cursor{data: data}
 	for c.at < len(data) {
 		columns, rows := c.uvarint(), c.uvarint()

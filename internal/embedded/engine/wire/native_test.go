@@ -34,7 +34,7 @@ func block(t testing.TB, revision int) []byte {
 
 func TestAtRevisionIsWhatAnEncoderWrites(t *testing.T) {
 	const revision = 54460
-	got, err := atRevision(append(block(t, 0), block(t, 0)...), revision)
+	got, err := appendAtRevision(nil, append(block(t, 0), block(t, 0)...), revision)
 	if want := append(block(t, revision), block(t, revision)...); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %q (%v), want %q", got, err, want)
 	}
@@ -43,7 +43,7 @@ func TestAtRevisionIsWhatAnEncoderWrites(t *testing.T) {
 func TestAtRevisionRefuses(t *testing.T) {
 	whole := block(t, 0)
 	for n := 1; n < len(whole); n++ {
-		if _, err := atRevision(whole[:n], 54460); err == nil {
+		if _, err := appendAtRevision(nil, whole[:n], 54460); err == nil {
 			t.Errorf("a block cut after %d of %d bytes was taken", n, len(whole))
 		}
 	}
@@ -71,7 +71,7 @@ func FuzzAtRevision(f *testing.F) {
 	f.Add(block(f, 0))
 	f.Add([]byte("\x01\x01\x01v\x16Variant(String, UInt8)\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		out, err := atRevision(data, 54460)
+		out, err := appendAtRevision(nil, data, 54460)
 		if err == nil && len(out) > 5*len(data) { // at most ten bytes for a block of two
 			t.Errorf("%d bytes became %d", len(data), len(out))
 		}
