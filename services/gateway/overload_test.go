@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 	"github.com/fieldlog/fieldlog/services/gateway"
@@ -29,17 +28,7 @@ func TestALogThatDoesNotConfirmGives503(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	silent := make(chan struct{})
-	cluster.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.Kafka.KeepControl()
-		select {
-		case <-silent:
-			return nil, nil, false
-		default:
-			return nil, nil, true // no answer at all
-		}
-	})
-	defer close(silent)
+	cluster.Silence(t)
 	recorder := httptest.NewRecorder()
 	g.ServeHTTP(recorder, httptest.NewRequest("POST", "/v1/telemetry", strings.NewReader(good)))
 	if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" || !strings.Contains(recorder.Body.String(), "same event_id") {

@@ -100,6 +100,7 @@ func (g *Gateway) add(w *work, index int, r *schemas.TelemetryReported, origin s
 		r.EventType = string(w.eventType)
 	}
 	if err := w.batch.Add(r); err != nil {
+		g.metrics.refused.WithLabelValues(origin, "too_large").Inc()
 		w.refuse(index, "", err.Error())
 		return
 	}

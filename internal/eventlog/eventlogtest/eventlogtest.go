@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
@@ -51,4 +52,20 @@ func (c *Cluster) Open(t testing.TB, cfg eventlog.Config) *eventlog.Log {
 		t.Fatalf("set up log: %v", err)
 	}
 	return log
+}
+
+// Silence lets the broker leave every produce without an answer until the test ends.
+func (c *Cluster) Silence(t testing.TB) {
+	t.Helper()
+	speak := make(chan struct{})
+	t.Cleanup(func() { close(speak) })
+	c.Kafka.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.Kafka.KeepControl()
+		select {
+		case <-speak:
+			return nil, nil, false
+		default:
+			return nil, nil, true
+		}
+	})
 }
