@@ -8,6 +8,8 @@
 //   - A child that dies is started again, at the same address, after a wait that doubles with every failure.
 //   - Close lets requests finish, closes the engine, and kills the child only after a bound.
 //   - The time zone is UTC, whatever the machine's is. The engine's memory and caches are bounded.
+//   - What an answered INSERT has stored, and its deduplication token, survive a kill of the child. For them to survive a loss
+//     of power too, the table needs fsync_after_insert and fsync_part_directory.
 //   - The engine keeps no logs of its own (query_log and the like), so nothing grows but the tables.
 //
 // The library is loaded in the child alone: it takes over threads and hundreds of megabytes, and a crash of it must not

@@ -145,7 +145,10 @@ func TestCloseEndsAQuery(t *testing.T) {
 		}
 		ended <- err
 	}()
-	for !strings.Contains(query(t, e, "SELECT query FROM system.processes"), "sipHash64") {
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(query(t, e, "SELECT query FROM system.processes"), "sipHash64"); {
+		if time.Now().After(deadline) {
+			t.Fatal("the query does not run")
+		}
 	}
 	began := time.Now()
 	if err := e.Close(); err != nil || time.Since(began) > 10*time.Second {

@@ -59,6 +59,16 @@ func TestPlainHTTP(t *testing.T) {
 	if _, text, _ = post(t, e, url.Values{"query": {"SELECT getSetting('max_threads') > 1 OR 1"}}, nil); text != "1\n" {
 		t.Errorf("a setting outlived its query: %q", text)
 	}
+	status, text, header = post(t, e, url.Values{"query": {"INSERT INTO {t:Identifier} FORMAT TSV"}, "param_t": {"t"}, "database": {"d"}}, strings.NewReader("50\tfifty\n"))
+	if status != 200 || !strings.Contains(header.Get("X-ClickHouse-Summary"), `"written_rows":"1"`) {
+		t.Errorf("insert with a parameter: got %d %q %v", status, text, header)
+	}
+	if status, text, _ = post(t, e, url.Values{}, strings.NewReader("x"), "Content-Type", "multipart/form-data; boundary=x"); status != 501 {
+		t.Errorf("multipart: got %d %q", status, text)
+	}
+	if status, text, _ = post(t, e, url.Values{"query": {"SELECT 1"}, "session_id": {"x"}}, nil); status != 501 || !strings.Contains(text, "no sessions") {
+		t.Errorf("session: got %d %q", status, text)
+	}
 	if status, text, header = post(t, e, url.Values{"query": {"SELECT 1"}, "no_such_setting": {"1"}}, nil); status != 404 || header.Get("X-ClickHouse-Exception-Code") != "115" {
 		t.Errorf("unknown setting: got %d %q", status, text)
 	}

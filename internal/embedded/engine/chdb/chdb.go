@@ -101,11 +101,12 @@ func condition(tag string) string {
 // opened any more once it was called. Threads of the library may live until the process ends.
 func (db *DB) Close() error {
 	db.mu.Lock()
-	defer db.mu.Unlock()
-	if db.closed {
+	closed := db.closed
+	db.closed = true
+	db.mu.Unlock()
+	if closed {
 		return nil
 	}
-	db.closed = true
 	db.open.Wait()
 	db.lib.closeConn(db.keeper)
 	return nil

@@ -23,7 +23,7 @@ func checkRoom(dir string) error {
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return fmt.Errorf("look for room in %q: %w", dir, err)
 	}
-	if free := int64(stat.Bavail) * int64(stat.Bsize); free < room {
+	if free := int64(stat.Bavail) * int64(stat.Bsize); free < room { //nolint:unconvert // Bsize has 32 bits on darwin
 		return fmt.Errorf("the engine library needs %d MiB in %q, %d MiB are free: make room, or set XDG_CACHE_HOME", room>>20, dir, free>>20)
 	}
 	return nil

@@ -20,7 +20,7 @@
 //   - Requests, statements that run, bodies in memory and answers are bounded, inserts apart from queries; what is too
 //     much is refused at once with TOO_MANY_SIMULTANEOUS_QUERIES or MEMORY_LIMIT_EXCEEDED.
 //
-// Differences from a server: sessions (session_id) are refused; INTO OUTFILE and FROM INFILE are refused, but table
+// Differences from a server: sessions (session_id) and multipart bodies are refused; INTO OUTFILE and FROM INFILE are refused, but table
 // functions such as file() reach what the process may reach; X-ClickHouse-Query-Id is not the engine's own; log_comment
 // is overwritten; types Dynamic, AggregateFunction and those made of them cannot be sent in Native to a client with a
 // protocol revision: cast them.
@@ -33,6 +33,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,6 +144,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := h.authenticate(r); err != nil {
 		return err
+	}
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		return &failure{http.StatusNotImplemented, 48, "external data in multipart bodies is not served; put it into a table. (NOT_IMPLEMENTED)"}
 	}
 	req, err := parse(r)
 	if err != nil {
