@@ -128,6 +128,23 @@ func TestAnIncompatibleSchemaIsRefused(t *testing.T) {
 	}
 }
 
+// TestAnIDIsFoundWhateverTheSubject asks as confluent-kafka's deserializers do: with a subject made of the topic's name.
+func TestAnIDIsFoundWhateverTheSubject(t *testing.T) {
+	r, client := start(t, cluster(t))
+	if _, err := client.CreateSchema(t.Context(), "dev.fieldlog.Pump", avro(id)); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]int{"/schemas/ids/1?subject=telemetry-value&format=": 200, "/schemas/ids/2?subject=dev.fieldlog.Pump": 404, "/schemas/types": 200} {
+		resp, err := http.Get(r.URL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp.Body.Close(); resp.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+}
+
 func TestManyRegistrationsOfOneSchemaGiveOneID(t *testing.T) {
 	_, client := start(t, cluster(t))
 	var wg sync.WaitGroup

@@ -57,7 +57,13 @@ func (r *Registry) serveRead(w http.ResponseWriter, req *http.Request, body []by
 		refuse(w, http.StatusServiceUnavailable, 50003, "the registry is reading its topic again")
 		return
 	}
-	status, answer := perform(r.memory, req.Method, req.URL.RequestURI(), body)
+	uri := *req.URL
+	if strings.HasPrefix(uri.Path, "/schemas/ids/") { // the subject only names a context, of which there is one here
+		query := uri.Query()
+		query.Del("subject")
+		uri.RawQuery = query.Encode()
+	}
+	status, answer := perform(r.memory, req.Method, uri.RequestURI(), body)
 	write(w, status, answer)
 }
 
