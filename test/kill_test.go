@@ -32,13 +32,16 @@ type receipts struct {
 	all map[eventlog.Position]string // -> event id
 }
 
-// load posts reports from several senders until the gateway is gone. Every acknowledged report leaves a receipt.
-func (r *receipts) load(gateway string, senders, round int) {
+// load posts reports from several senders until the gateway is gone. Every acknowledged report leaves a receipt; first is
+// called at the first answer.
+func (r *receipts) load(gateway string, senders, round int, first func()) {
 	var wg sync.WaitGroup
+	var once sync.Once
 	for sender := range senders {
 		wg.Go(func() {
-			client := &http.Client{Timeout: 15 * time.Second}
+			client := &http.Client{Timeout: 45 * time.Second}
 			for n := 0; r.send(client, gateway, sender, round, n); n++ {
+				once.Do(first)
 			}
 		})
 	}
@@ -169,9 +172,13 @@ func TestTenKillsUnderLoad(t *testing.T) {
 			t.Errorf("the registry's ids were %s, now are %s", ids, got)
 		}
 		before := len(r.all)
-		dead := time.AfterFunc(time.Duration(400+137*round)*time.Millisecond, s.kill) // a different moment each time
-		r.load(s.Gateway, 4, round)
-		dead.Stop()
+		var dead *time.Timer
+		r.load(s.Gateway, 4, round, func() { // at the first acknowledgement, so that every round has some
+			dead = time.AfterFunc(time.Duration(200+137*round)*time.Millisecond, s.kill) // a different moment each time
+		})
+		if dead != nil {
+			dead.Stop()
+		}
 		s.kill()
 		t.Logf("round %d: ready after %s, %d acknowledged, over after %s", round, ready.Round(time.Millisecond), len(r.all)-before, time.Since(begin).Round(time.Millisecond))
 		if len(r.all) == before {
