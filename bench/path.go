@@ -36,7 +36,7 @@ func (b *bench) path(ctx context.Context) error {
 	if err := errors.Join(err, stopped); err != nil {
 		return fmt.Errorf("measure the whole path: %w", err)
 	}
-	floor := b.find("block to ClickHouse", "500000 rows, with all rollups")
+	floor := b.find("block to ClickHouse", "500000 rows, all rollups, wall")
 	b.add("whole path", s.String()+", CPU", float64(spent.Nanoseconds())/float64(readings), floor, "storing a block of 500,000")
 	perSecond := float64(readings) / wall.Seconds()
 	fmt.Printf("whole path: %.0f readings/s stored, wall, load generator included on the same cores\n", perSecond)
@@ -107,14 +107,7 @@ func (b *bench) delay(ctx context.Context, dir string, s shape, perSecond float6
 		loaded <- err
 	}()
 	wait(ctx, time.Second) // the first second is a start, not a steady state
-	var delays []time.Duration
-	for begin, n := time.Now(), 0; time.Since(begin) < b.load-time.Second && err == nil; n++ {
-		var d time.Duration
-		if d, err = probe(ctx, up, n); err == nil {
-			delays = append(delays, d)
-		}
-		wait(ctx, 37*time.Millisecond) // out of step with the blocks
-	}
+	delays, err := b.probes(ctx, up)
 	err = errors.Join(err, <-loaded)
 	_, stopped := up.stop()
 	if err := errors.Join(err, stopped); err != nil {
@@ -124,6 +117,28 @@ func (b *bench) delay(ctx context.Context, dir string, s shape, perSecond float6
 	fmt.Printf("delay at %.0f readings/s: p50 %s, p99 %s of %d probes, from sending a report until a query finds it\n",
 		perSecond, delays[len(delays)/2].Round(time.Millisecond), delays[len(delays)*99/100].Round(time.Millisecond), len(delays))
 	return nil
+}
+
+// probes sends a report every 73 ms, out of step with the blocks, and waits until each is found.
+func (b *bench) probes(ctx context.Context, up *child) (delays []time.Duration, err error) {
+	type found struct {
+		delay time.Duration
+		err   error
+	}
+	answers := make(chan found)
+	sent := 0
+	for begin := time.Now(); time.Since(begin) < b.load-time.Second; sent++ {
+		go func(n int) {
+			delay, err := probe(ctx, up, n)
+			answers <- found{delay, err}
+		}(sent)
+		wait(ctx, 73*time.Millisecond)
+	}
+	for range sent {
+		answer := <-answers
+		delays, err = append(delays, answer.delay), errors.Join(err, answer.err)
+	}
+	return delays, err
 }
 
 // probe sends one report and asks until it is found.
@@ -142,6 +157,6 @@ func probe(ctx context.Context, up *child, n int) (time.Duration, error) {
 		if time.Since(begin) > 30*time.Second {
 			return 0, fmt.Errorf("report %d was not found within 30 s", n)
 		}
-		wait(ctx, 5*time.Millisecond)
+		wait(ctx, 20*time.Millisecond)
 	}
 }
