@@ -28,6 +28,7 @@ func main() {
 	broker := flag.String("broker", "", "the broker of -null")
 	quick := flag.Bool("quick", false, "shorter runs, for checking that everything works")
 	binary := flag.String("binary", "bin/fieldlog", "the built program")
+	only := flag.String("only", "", "one section: gateway, columns, insert or path")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -35,7 +36,7 @@ func main() {
 		serveNull(ctx, *null, *broker)
 		return
 	}
-	b := &bench{binary: *binary, load: 6 * time.Second, benchtime: "1s"}
+	b := &bench{binary: *binary, only: *only, load: 6 * time.Second, benchtime: "1s"}
 	if *quick {
 		b.load, b.benchtime = 2*time.Second, "100ms"
 	}
@@ -48,6 +49,7 @@ func main() {
 // bench is one run.
 type bench struct {
 	binary    string
+	only      string
 	load      time.Duration
 	benchtime string
 	rows      []row
@@ -61,8 +63,15 @@ type row struct {
 }
 
 func (b *bench) run(ctx context.Context) error {
-	for _, section := range []func(context.Context) error{b.gateway, b.columns, b.insert, b.path} {
-		if err := section(ctx); err != nil {
+	sections := []struct {
+		name string
+		run  func(context.Context) error
+	}{{"gateway", b.gateway}, {"columns", b.columns}, {"insert", b.insert}, {"path", b.path}}
+	for _, s := range sections {
+		if b.only != "" && b.only != s.name {
+			continue
+		}
+		if err := s.run(ctx); err != nil {
 			return err
 		}
 	}
