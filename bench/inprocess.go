@@ -32,14 +32,14 @@ func (b *bench) columns(ctx context.Context) error {
 
 // insert measures a block on its way into ClickHouse.
 func (b *bench) insert(ctx context.Context) error {
-	results, err := b.goBench(ctx, "./services/analytics", "BenchmarkInsert/rows=(100000|500000)$/^(bare|readings with views|server|server with views)$")
+	results, err := b.goBench(ctx, "./services/analytics", "BenchmarkInsert/rows=(100000|500000)$/^(bare|all tables|server)$")
 	if err != nil {
 		return err
 	}
 	for _, rows := range []string{"100000", "500000"} {
 		name := "BenchmarkInsert/rows=" + rows + "/"
-		b.add("block to ClickHouse", rows+" rows, table alone, wall", results[name+"bare"], results[name+"server"], "the same from the server's memory")
-		b.add("block to ClickHouse", rows+" rows, all rollups, wall", results[name+"readings_with_views"], results[name+"server_with_views"], "the same from the server's memory")
+		b.add("block to ClickHouse", rows+" rows, readings alone, wall", results[name+"bare"], results[name+"server"], "the same from the server's memory")
+		b.add("block to ClickHouse", rows+" rows, rollups and reports too, wall", results[name+"all_tables"], results[name+"bare"], "the readings alone")
 	}
 	return nil
 }

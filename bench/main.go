@@ -2,7 +2,7 @@
 //
 // Absolute figures drift with the machine and with what else runs on it; the ratios are what counts. A ceiling is the same
 // work with everything that is Fieldlog's taken out: a web server that appends the body as it is, a look at each byte, an
-// insert into a table without views.
+// insert of the readings alone.
 //
 //	gateway              load (this process) -> fieldlog gateway (child) -> broker (this process); the child's CPU counts
 //	log to columns       go test -bench, in-process

@@ -36,7 +36,7 @@ func (b *bench) path(ctx context.Context) error {
 	if err := errors.Join(err, stopped); err != nil {
 		return fmt.Errorf("measure the whole path: %w", err)
 	}
-	floor := b.find("block to ClickHouse", "500000 rows, all rollups, wall")
+	floor := b.find("block to ClickHouse", "500000 rows, rollups and reports too, wall")
 	b.add("whole path", s.String()+", CPU", float64(spent.Nanoseconds())/float64(readings), floor, "storing a block of 500,000")
 	perSecond := float64(readings) / wall.Seconds()
 	fmt.Printf("whole path: %.0f readings/s stored, wall, load generator included on the same cores\n", perSecond)

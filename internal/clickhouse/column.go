@@ -27,10 +27,10 @@ type Data interface {
 
 // Number is a type whose memory is what ClickHouse reads, on a little-endian machine.
 type Number interface {
-	~uint8 | ~uint16 | ~uint32 | ~uint64 | ~int8 | ~int16 | ~int32 | ~int64 | ~float64
+	~uint8 | ~uint16 | ~uint32 | ~uint64 | ~int8 | ~int16 | ~int32 | ~int64 | ~float64 | ~[32]byte
 }
 
-// Numbers is data of fixed width: integers, doubles, times, enumerations.
+// Numbers is data of fixed width: integers, doubles, times, enumerations, 256-bit numbers.
 func Numbers[T Number](cells []T) Data { return numbers[T](cells) }
 
 type numbers[T Number] []T

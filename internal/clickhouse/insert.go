@@ -20,8 +20,6 @@ type InsertOptions struct {
 	Rows int
 	// Columns of the block; those of the table that are missing get their default.
 	Columns []Column
-	// Collapse merges rows of equal key in aggregating tables while they are inserted. It pays when many rows share a key.
-	Collapse bool
 }
 
 // Insert stores one block as one part, see the package's promises. It returns the bytes that were sent.
@@ -53,6 +51,7 @@ const unbounded = "1000000000"
 // oneBlock are the settings that keep a block whole and make its token count, in the table and in each dependent one.
 var oneBlock = [][2]string{
 	{"async_insert", "0"},
+	{"optimize_on_insert", "0"}, // no two rows of a block of ours have one key
 	{"wait_end_of_query", "1"},
 	{"insert_deduplicate", "1"},
 	{"deduplicate_blocks_in_dependent_materialized_views", "1"},
@@ -81,9 +80,6 @@ func (c *Client) insertURL(o *InsertOptions) string {
 		values.Set(setting[0], setting[1])
 	}
 	values.Set("insert_deduplication_token", o.Token)
-	if !o.Collapse {
-		values.Set("optimize_on_insert", "0")
-	}
 	if c.cfg.Compression == LZ4 {
 		values.Set("decompress", "1")
 	}

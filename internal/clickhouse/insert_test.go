@@ -63,15 +63,13 @@ func number(t testing.TB, c *clickhouse.Client, query string) uint64 {
 }
 
 func TestOneInsertIsOnePart(t *testing.T) {
-	f := func(compression clickhouse.Compression, collapse bool, n int) {
+	f := func(compression clickhouse.Compression, n int) {
 		t.Helper()
 		cfg := clickhousetest.Config(t)
 		cfg.Compression = compression
 		c := clickhousetest.Open(t, cfg)
 		tables(t, c)
-		block := rows(n, "a")
-		block.Collapse = collapse
-		if _, err := c.Insert(t.Context(), block); err != nil {
+		if _, err := c.Insert(t.Context(), rows(n, "a")); err != nil {
 			t.Fatal(err)
 		}
 		for _, table := range []string{"source", "plain", "grouped"} {
@@ -86,11 +84,10 @@ func TestOneInsertIsOnePart(t *testing.T) {
 			}
 		}
 	}
-	f(clickhouse.Plain, false, 600_000)
-	f(clickhouse.Plain, true, 600_000)
-	f(clickhouse.LZ4, false, 600_000)
-	f(clickhouse.Plain, false, 1)
-	f(clickhouse.Plain, false, 70_000)
+	f(clickhouse.Plain, 600_000)
+	f(clickhouse.LZ4, 600_000)
+	f(clickhouse.Plain, 1)
+	f(clickhouse.Plain, 70_000)
 }
 
 func TestTwoMonthsInOneInsertAreRefused(t *testing.T) {

@@ -19,8 +19,8 @@ type Readings struct {
 	// Offset and Index tell which record of the partition, and which reading in it.
 	Offset []int64
 	Index  []uint32
-	// Series counts the distinct (client, device, metric) once the rows are sorted, see Block.Sort.
-	Series int
+	// Summary is what the rows add to the derived tables, see Block.Summarize.
+	Summary Summary
 
 	span  span
 	hints []hint
@@ -99,7 +99,7 @@ func (c *Readings) reset(s span) {
 	c.Time, c.Received, c.Offset = c.Time[:0], c.Received[:0], c.Offset[:0]
 	c.Value, c.Integer = c.Value[:0], c.Integer[:0]
 	c.Type, c.Index = c.Type[:0], c.Index[:0]
-	c.Month, c.span, c.Series = s.month, s, 0
+	c.Month, c.span = s.month, s
 	clear(c.hints)
 }
 

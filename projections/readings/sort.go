@@ -37,7 +37,7 @@ func (c *Readings) sort() {
 	o.count(&c.Metric)
 	o.count(&c.Device)
 	o.count(&c.Client)
-	c.Series = c.sortSeries(o.rows)
+	c.sortSeries(o.rows)
 	for _, coded := range c.coded() {
 		coded.Index, o.narrow = gather(o.narrow, coded.Index, o.rows)
 	}
@@ -116,10 +116,9 @@ func sharedPrefix(values []string) int {
 	return n
 }
 
-// sortSeries orders the rows of each series by time and counts the series.
-func (c *Readings) sortSeries(rows []uint32) int {
-	series := 0
-	for first := 0; first < len(rows); series++ {
+// sortSeries orders the rows of each series by time.
+func (c *Readings) sortSeries(rows []uint32) {
+	for first := 0; first < len(rows); {
 		end, sorted := first+1, true
 		for end < len(rows) && c.sameSeries(rows[first], rows[end]) {
 			sorted = sorted && c.Time[rows[end-1]] <= c.Time[rows[end]]
@@ -130,7 +129,6 @@ func (c *Readings) sortSeries(rows []uint32) int {
 		}
 		first = end
 	}
-	return series
 }
 
 func (c *Readings) sameSeries(a, b uint32) bool {

@@ -17,4 +17,10 @@ func (t *Texts) add(s string) {
 	t.Rows++
 }
 
+func (t *Texts) addBytes(b []byte) {
+	t.Packed = binary.AppendUvarint(t.Packed, uint64(len(b)))
+	t.Packed = append(t.Packed, b...)
+	t.Rows++
+}
+
 func (t *Texts) reset() { t.Packed, t.Rows = t.Packed[:0], 0 }

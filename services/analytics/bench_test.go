@@ -113,8 +113,9 @@ func (s *stand) fold(b *testing.B, block *readings.Block, decoder *eventlog.Deco
 	}
 }
 
-// BenchmarkInsert measures one block of columns into ClickHouse. The ceilings: "null" stores nothing, "bare" is the table
-// without views, "server" is the same rows from ClickHouse's own memory, without a client.
+// BenchmarkInsert measures one block of columns into ClickHouse. "bare" is the readings alone, "all tables" adds rollups,
+// devices and reports. The ceilings: "null" stores nothing, "server" is the same readings from ClickHouse's own memory,
+// without a client.
 func BenchmarkInsert(b *testing.B) {
 	for _, reports := range []int{1_000, 10_000, 50_000} {
 		b.Run(fmt.Sprintf("rows=%d", reports*10), func(b *testing.B) { benchmarkInsert(b, reports) })
@@ -131,7 +132,7 @@ func benchmarkInsert(b *testing.B, reports int) {
 			b.Fatal(err)
 		}
 	}
-	full, reportsTable := s.ch.Table("readings_g1"), s.ch.Table("reports_g1")
+	full := s.ch.Table("readings_g1")
 	exec("CREATE TABLE " + s.ch.Table("bare") + " AS " + full)
 	exec("CREATE TABLE " + s.ch.Table("nothing") + " AS " + full + " ENGINE = Null")
 	exec("CREATE TABLE " + s.ch.Table("memory") + " AS " + full + " ENGINE = Memory")
@@ -139,7 +140,7 @@ func benchmarkInsert(b *testing.B, reports int) {
 	block := &block{}
 	decoder := eventlog.NewDecoder[schemas.TelemetryReported](s.log, schemas.KindTelemetryReported)
 	s.fold(b, &block.rows, decoder, s.records(b, reports))
-	st := &store{sink: &sink{cfg: Config{}.withDefaults(), ch: s.ch}, block: block}
+	st := &store{sink: newSink(Config{}.withDefaults(), s.log, s.ch, newMetrics(nil)), block: block}
 	token := 0
 	insert := func(b *testing.B, o clickhouse.InsertOptions, table string) {
 		token++
@@ -148,36 +149,41 @@ func benchmarkInsert(b *testing.B, reports int) {
 			b.Fatal(err)
 		}
 	}
-	into := func(name, table string, group int) {
+	into := func(name, table string) {
 		b.Run(name, func(b *testing.B) {
-			o := st.group(group)
+			o := st.group(perMonth - 1)
 			for b.Loop() {
 				insert(b, o, table)
 			}
 			perReading(b, reports*10)
 		})
 	}
-	into("unsorted/bare", "bare", 0)
-	into("unsorted/readings with views", "readings_g1", 0)
+	into("unsorted/bare", "bare")
 	block.rows.Sort()
-	into("null", "nothing", 0)
-	into("bare", "bare", 0)
-	into("readings with views", "readings_g1", 0)
-	into("reports", "reports_g1", 1)
-	insert(b, st.group(0), "memory")
-	for name, table := range map[string]string{"server": s.ch.Table("bare"), "server with views": full} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				exec("INSERT INTO " + table + " SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 10000000, min_insert_block_size_rows = 10000000, insert_deduplicate = 0 SELECT * FROM " + s.ch.Table("memory"))
+	into("null", "nothing")
+	into("bare", "bare")
+	b.Run("all tables", func(b *testing.B) {
+		st.sorted = true
+		for b.Loop() {
+			token++
+			st.of.First, st.done = eventlog.Offset(token), 0
+			block.rows.Summarize(0)
+			if err := st.insertAll(b.Context()); err != nil {
+				b.Fatal(err)
 			}
-			perReading(b, reports*10)
-		})
-	}
-	exec("TRUNCATE TABLE " + full)
-	exec("TRUNCATE TABLE " + reportsTable)
+		}
+		perReading(b, reports*10)
+	})
+	insert(b, st.group(perMonth-1), "memory")
+	b.Run("server", func(b *testing.B) {
+		for b.Loop() {
+			exec("INSERT INTO " + s.ch.Table("bare") + " SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 10000000, min_insert_block_size_rows = 10000000, insert_deduplicate = 0 SELECT * FROM " + s.ch.Table("memory"))
+		}
+		perReading(b, reports*10)
+	})
 }
 
-// BenchmarkSink measures the log to stored rows: fetch, decode, fold, sort, send, all tables and views. Each round is a
+// BenchmarkSink measures the log to stored rows: fetch, decode, fold, sort, send, all tables. Each round is a
 // generation of its own.
 func BenchmarkSink(b *testing.B) {
 	const reports = 50_000

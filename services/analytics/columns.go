@@ -12,15 +12,11 @@ const (
 	valueType      = "Enum8('double' = 0, 'integer' = 1, 'boolean' = 2, 'text' = 3)"
 )
 
-// collapseAt is the number of rows a series has in a block from which on merging them while they are inserted costs less
-// than storing and merging them later.
-const collapseAt = 4
-
 // readings returns the insert of one month's readings.
 func (s *store) readings(c *readings.Readings) clickhouse.InsertOptions {
 	table, n := tableOf("readings", s.sink.cfg.Generation), c.Rows()
 	return clickhouse.InsertOptions{
-		Table: table, Token: s.token(table, c.Month), Rows: n, Collapse: n >= collapseAt*c.Series,
+		Table: table, Token: s.token(table, c.Month), Rows: n,
 		Columns: []clickhouse.Column{
 			texts("client", &c.Client),
 			texts("device", &c.Device),
@@ -36,6 +32,42 @@ func (s *store) readings(c *readings.Readings) clickhouse.InsertOptions {
 			{Name: "partition", Type: "UInt32", Data: clickhouse.SameUint32(uint32(s.of.Partition), n)},
 			{Name: "offset", Type: "UInt64", Data: clickhouse.Numbers(c.Offset)},
 			{Name: "index", Type: "UInt32", Data: clickhouse.Numbers(c.Index)},
+		},
+	}
+}
+
+// rollup returns the insert of what one month's readings add to a table of buckets.
+func (s *store) rollup(name string, c *readings.Readings, r *readings.Rollup) clickhouse.InsertOptions {
+	table := tableOf(name, s.sink.cfg.Generation)
+	return clickhouse.InsertOptions{
+		Table: table, Token: s.token(table, c.Month), Rows: r.Rows(),
+		Columns: []clickhouse.Column{
+			coded("client", r.Client, &c.Client),
+			coded("device", r.Device, &c.Device),
+			coded("metric", r.Metric, &c.Metric),
+			{Name: "time", Type: "DateTime('UTC')", Data: clickhouse.Numbers(r.Time)},
+			{Name: "count", Type: "UInt64", Data: clickhouse.Numbers(r.Count)},
+			{Name: "min", Type: "Float64", Data: clickhouse.Numbers(r.Min)},
+			{Name: "max", Type: "Float64", Data: clickhouse.Numbers(r.Max)},
+			{Name: "sum", Type: "Float64", Data: clickhouse.Numbers(r.Sum)},
+			{Name: "latest", Type: "UInt256", Data: clickhouse.Numbers(r.Latest)},
+		},
+	}
+}
+
+// devices returns the insert of what one month's readings tell of their devices.
+func (s *store) devices(c *readings.Readings) clickhouse.InsertOptions {
+	table, d := tableOf("devices", s.sink.cfg.Generation), &c.Summary.Devices
+	return clickhouse.InsertOptions{
+		Table: table, Token: s.token(table, c.Month), Rows: d.Rows(),
+		Columns: []clickhouse.Column{
+			coded("client", d.Client, &c.Client),
+			coded("device", d.Device, &c.Device),
+			coded("metric", d.Metric, &c.Metric),
+			{Name: "month", Type: "UInt32", Data: clickhouse.SameUint32(uint32(c.Month), d.Rows())},
+			{Name: "time", Type: micros, Data: clickhouse.Numbers(d.Time)},
+			{Name: "received", Type: micros, Data: clickhouse.Numbers(d.Received)},
+			{Name: "latest", Type: "String", Data: packed(&d.Latest)},
 		},
 	}
 }
@@ -69,6 +101,10 @@ func (s *store) reports(c *readings.Reports) clickhouse.InsertOptions {
 
 func texts(name string, c *readings.Coded) clickhouse.Column {
 	return clickhouse.Column{Name: name, Type: lowCardinality, Data: clickhouse.Coded(c.Index, c.Values)}
+}
+
+func coded(name string, index []uint32, c *readings.Coded) clickhouse.Column {
+	return clickhouse.Column{Name: name, Type: lowCardinality, Data: clickhouse.Coded(index, c.Values)}
 }
 
 func packed(t *readings.Texts) clickhouse.Data { return clickhouse.Packed(t.Packed, t.Rows) }

@@ -46,7 +46,7 @@ func (m *mortal) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, e
 }
 
 // over returns reports of one device around the end of a month: each has readings of both, and every second one was received
-// in the new one. One block of them is four inserts.
+// in the new one. One block of them is twelve inserts: five tables of two months, and reports of two.
 func over(n int) *schemas.TelemetryReported {
 	december := schemas.TimeOf(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))
 	r := report(1, n)
@@ -61,7 +61,7 @@ func over(n int) *schemas.TelemetryReported {
 // blocks by itself, take over.
 func TestCrashes(t *testing.T) {
 	const reports = 40
-	for at := range int64(8) {
+	for at := range int64(24) {
 		t.Run(fmt.Sprintf("at half insert %d", at), func(t *testing.T) {
 			s := newStand(t)
 			first := &mortal{inserter: s.ch, at: at, dead: make(chan struct{})}
@@ -77,7 +77,7 @@ func TestCrashes(t *testing.T) {
 			}
 			<-first.dead
 			stop()
-			if at > 0 && s.count(t, "SELECT count() FROM "+s.ch.Table("readings")) == 0 {
+			if at > 0 && s.count(t, "SELECT count() FROM "+s.ch.Table("readings_1m")) == 0 { // the first table of a block
 				t.Error("nothing was stored before the crash")
 			}
 

@@ -15,7 +15,7 @@
 //
 // # Promises
 //
-//   - Exactly once, in the tables and in everything that a materialized view feeds, through the death of any process at
+//   - Exactly once, in every table and in everything that a materialized view of yours feeds, through the death of any process at
 //     any moment, rebalances, and ClickHouse being away. See package eventlog's Blocks for the protocol and Sink for this side.
 //   - Bad data is never in the way and never lost: a record that is not ours, or breaks a rule of its event, goes to
 //     the dead letters with its bytes, position and reason before its block counts as stored. A letter told twice has the same

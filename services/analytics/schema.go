@@ -37,13 +37,6 @@ func (s schema) Rollups() []rollup {
 	}
 }
 
-// Rank is the expression of a reading's place among all: 52 bits of microseconds, 12 of the partition, 44 of the offset,
-// 20 of the index. The highest is the last.
-func (schema) Rank() string {
-	return "bitOr(bitShiftLeft(toUInt128(bitOr(bitShiftLeft(toUInt64(toUnixTimestamp64Micro(r.time)), 12), bitAnd(r.partition, 4095))), 64)," +
-		" bitOr(bitShiftLeft(r.`offset`, 20), r.`index`))"
-}
-
 // tableOf returns a generation's name of a table.
 func tableOf(name string, generation int) string { return fmt.Sprintf("%s_g%d", name, generation) }
 

@@ -23,7 +23,7 @@ type inserter interface {
 //     "g<generation>-<topic id>:<topic>:<partition>:<first>-<last>:<table>:<month>". Crash: nothing is stored; the equal block of
 //     the next owner stores it.
 //  2. Groups are inserted one after the other. Crash between two: the next owner inserts all of them, and the token removes
-//     those that are there, in the table and in each table it feeds.
+//     those that are there. Rollups come before their readings: who finds a reading finds it in them.
 //  3. Its dead letters are appended to the log. Crash before the offset is committed: they are appended again, with
 //     the same event ids.
 //

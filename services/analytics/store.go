@@ -20,7 +20,7 @@ type store struct {
 	block *block
 
 	sorted bool
-	done   int // groups that are in
+	done   int // inserts that are in
 }
 
 // Store implements eventlog.Storer. A repeated call goes on where the last one failed.
@@ -50,23 +50,46 @@ func (s *store) insertAll(ctx context.Context) error {
 	rows := &s.block.rows
 	if !s.sorted {
 		rows.Sort()
+		rows.Summarize(uint32(s.of.Partition))
 		s.sorted = true
 	}
-	for ; s.done < rows.Groups(); s.done++ {
-		if err := s.insert(ctx, s.group(s.done)); err != nil {
+	for ; s.done < s.inserts(); s.done++ {
+		o := s.group(s.done)
+		if o.Rows == 0 {
+			continue // readings that are all texts have no rollups
+		}
+		if err := s.insert(ctx, o); err != nil {
 			return fmt.Errorf("store block %s: %w", s.of, err)
 		}
 	}
 	return nil
 }
 
-// group returns the i-th insert of the block.
+// perMonth is the number of tables that a month's readings go to.
+const perMonth = 5
+
+// inserts returns the number of inserts that the block takes at most.
+func (s *store) inserts() int { return perMonth*len(s.block.rows.Readings) + len(s.block.rows.Reports) }
+
+// group returns the i-th insert of the block. Each is one table and one month.
 func (s *store) group(i int) clickhouse.InsertOptions {
 	rows := &s.block.rows
-	if i < len(rows.Readings) {
-		return s.readings(rows.Readings[i])
+	if i >= perMonth*len(rows.Readings) {
+		return s.reports(rows.Reports[i-perMonth*len(rows.Readings)])
 	}
-	return s.reports(rows.Reports[i-len(rows.Readings)])
+	c := rows.Readings[i/perMonth]
+	switch i % perMonth {
+	case 0:
+		return s.rollup("readings_1m", c, &c.Summary.Minutes)
+	case 1:
+		return s.rollup("readings_1h", c, &c.Summary.Hours)
+	case 2:
+		return s.rollup("readings_1d", c, &c.Summary.Days)
+	case 3:
+		return s.devices(c)
+	default:
+		return s.readings(c) // last: who sees a reading finds it in its rollups
+	}
 }
 
 func (s *store) insert(ctx context.Context, o clickhouse.InsertOptions) error {

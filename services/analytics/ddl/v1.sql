@@ -1,4 +1,4 @@
--- Version 1: the tables of one generation and what feeds them. Each statement is harmless when it is run again.
+-- Version 1: the tables of one generation. Each is filled by inserts of its own. Each statement is harmless when it is run again.
 
 -- A row a reading. Sorted as trends ask for it.
 CREATE TABLE IF NOT EXISTS {{.Table "readings"}}{{.OnCluster}}
@@ -51,8 +51,9 @@ ORDER BY (client, device, received_time)
 {{.Settings}};
 
 {{range .Rollups}}
--- Rows of equal key are merged in the background: the public view finishes that when it is asked.
--- latest packs the last reading's rank (see below) and the bits of its value into one number, whose maximum is the last.
+-- A row is what one block adds to a bucket. Rows of equal key are merged in the background: the public view finishes that when
+-- it is asked. latest packs the last reading's rank (52 bits of microseconds, 12 of the partition, 44 of the offset, 20 of
+-- the index) and the bits of its value into one number, whose maximum is the last.
 CREATE TABLE IF NOT EXISTS {{$.Table .Name}}{{$.OnCluster}}
 (
     client LowCardinality(String),
@@ -69,45 +70,21 @@ ENGINE = {{$.Engine "AggregatingMergeTree" .Name}}
 PARTITION BY toYYYYMM(time)
 ORDER BY (client, device, metric, time)
 {{$.Settings}};
-
--- One row out for each row in, so that one block in is one block out, with the same month. Texts have no trend.
-CREATE MATERIALIZED VIEW IF NOT EXISTS {{$.Table (print .Name "_from_readings")}}{{$.OnCluster}} TO {{$.Table .Name}} AS
-SELECT
-    client, device, metric,
-    {{.Bucket}}(r.time) AS time,
-    toUInt64(1) AS count,
-    value AS min,
-    value AS max,
-    value AS sum,
-    bitOr(bitShiftLeft(toUInt256({{$.Rank}}), 64), reinterpretAsUInt64(value)) AS latest
-FROM {{$.Table "readings"}} AS r
-WHERE type != 'text';
 {{end}}
 
--- The last reading of every series in a month. Rows of equal key are merged in the background, the highest rank stays.
+-- What each block knows of a series in a month. latest is the last reading as a text whose greatest is the last: its rank in 16
+-- big-endian bytes, its type in one, the bits of its value (or of its integer) in eight, and its text.
 CREATE TABLE IF NOT EXISTS {{.Table "devices"}}{{.OnCluster}}
 (
     client   LowCardinality(String),
     device   LowCardinality(String),
     metric   LowCardinality(String),
     month    UInt32 COMMENT 'yyyymm of time' CODEC(ZSTD(1)),
-    time     DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    received DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    type     Enum8('double' = 0, 'integer' = 1, 'boolean' = 2, 'text' = 3),
-    value    Float64 CODEC(ZSTD(1)),
-    integer  Int64 CODEC(ZSTD(1)),
-    text     String CODEC(ZSTD(1)),
-    rank     UInt128 COMMENT 'time, partition, offset, index as one number' CODEC(ZSTD(1))
+    time     SimpleAggregateFunction(max, DateTime64(6, 'UTC')) CODEC(Delta, ZSTD(1)),
+    received SimpleAggregateFunction(max, DateTime64(6, 'UTC')) CODEC(Delta, ZSTD(1)),
+    latest   SimpleAggregateFunction(max, String) CODEC(ZSTD(1))
 )
-ENGINE = {{.Engine "ReplacingMergeTree" "devices" "rank"}}
+ENGINE = {{.Engine "AggregatingMergeTree" "devices"}}
 PARTITION BY month
 ORDER BY (client, device, metric)
 {{.Settings}};
-
-CREATE MATERIALIZED VIEW IF NOT EXISTS {{.Table "devices_from_readings"}}{{.OnCluster}} TO {{.Table "devices"}} AS
-SELECT
-    client, device, metric,
-    toYYYYMM(r.time) AS month,
-    r.time AS time, received, type, value, integer, text,
-    {{.Rank}} AS rank
-FROM {{.Table "readings"}} AS r;

@@ -36,11 +36,14 @@ FROM
         client, device, metric,
         max(t.received) AS received,
         max(t.time) AS time,
-        argMax(multiIf(
-            t.type = 'text', t.text,
-            t.type = 'integer', toString(t.integer),
-            t.type = 'boolean', if(t.integer = 1, 'true', 'false'),
-            toString(t.value)), t.rank) AS last
+        max(t.latest) AS latest,
+        reinterpretAsUInt8(substring(latest, 17, 1)) AS type,
+        substring(latest, 18, 8) AS bits,
+        multiIf(
+            type = 3, substring(latest, 26),
+            type = 2, if(reinterpretAsInt64(bits) = 1, 'true', 'false'),
+            type = 1, toString(reinterpretAsInt64(bits)),
+            toString(reinterpretAsFloat64(bits))) AS last
     FROM {{.Table "devices"}} AS t
     GROUP BY client, device, metric
 ) AS d
