@@ -15,6 +15,8 @@
 //  6. Commit after done. [Blocks] commits an offset only after everything before it is stored, and announces a block before
 //     it is stored, so that a repeated block is byte for byte the same block.
 //  7. Old events stay readable: a value is decoded with the schema that wrote it, whatever today's type looks like.
+//  8. All or nothing. What one [Transactor] appends in one transaction is read as a whole or not at all, and two processes
+//     that hold the same transaction id cannot both decide.
 //
 // # Use
 //

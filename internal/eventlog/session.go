@@ -40,6 +40,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeStartOffset(o.StartAt.kafka()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // so that a partition which ends in one is stored to its end
 		kgo.FetchMaxWait(250 * time.Millisecond),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),

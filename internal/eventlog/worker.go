@@ -39,7 +39,9 @@ type worker struct {
 	busy    chan error // a block is being stored or an offset committed; nil when idle
 	storing Block
 	next    Offset // every record before it is stored
+	passed  Offset // the offset after the last marker of a transaction
 	settled bool   // the group's offset says so too
+	commit  Offset // the offset that is being committed
 	view    Record
 }
 
@@ -121,6 +123,11 @@ func (w *worker) receive() {
 func (w *worker) foldPending() {
 	for len(w.pending) > 0 && !w.open.due && w.ctx.Err() == nil {
 		k := w.pending[0]
+		if k.Attrs.IsControl() {
+			w.pass(Offset(k.Offset))
+			w.taken()
+			continue
+		}
 		if w.again != nil && Offset(k.Offset) > w.again.last {
 			w.boundary()
 			continue
@@ -133,10 +140,32 @@ func (w *worker) foldPending() {
 			continue
 		}
 		w.added(Offset(k.Offset), rows, bytes)
-		k.Recycle()
-		w.pending[0] = nil
-		w.pending = w.pending[1:]
+		w.taken()
 	}
+}
+
+// taken forgets the first of the pending records.
+func (w *worker) taken() {
+	w.pending[0].Recycle()
+	w.pending[0] = nil
+	w.pending = w.pending[1:]
+}
+
+// pass notes the marker that ends a transaction, which is a record of the log but not an event. Without it a partition
+// that ends in one would never be stored to its end.
+func (w *worker) pass(marker Offset) {
+	w.passed = marker + 1
+	w.advance()
+}
+
+// advance counts the markers behind the last block as stored, once that block is and nothing lies between.
+func (w *worker) advance() {
+	storing := w.busy != nil && w.storing != (Block{})
+	if storing || w.open.records > 0 || w.again != nil || w.passed <= w.next {
+		return
+	}
+	w.next, w.settled = w.passed, false
+	w.stored.Store(int64(w.next))
 }
 
 // boundary is reached when a record lies beyond the announced block.
@@ -197,6 +226,7 @@ func (w *worker) settle() {
 	w.busy = make(chan error, 1)
 	w.storing = Block{}
 	next := w.next
+	w.commit = next
 	go func(answer chan<- error) {
 		answer <- w.persist("commit an offset", func() error {
 			return w.session.commit(w.ctx, w, next, announcement{topicID: w.topicID.String()})
@@ -215,7 +245,7 @@ func (w *worker) finished(err error) {
 		return
 	}
 	if w.storing == (Block{}) {
-		w.settled = true
+		w.settled = w.next == w.commit // else a marker came meanwhile
 		return
 	}
 	m, topic := w.session.blocks.log.metrics, string(w.storing.Topic)
@@ -225,6 +255,7 @@ func (w *worker) finished(err error) {
 	}
 	w.next, w.settled = w.storing.Last+1, false
 	w.stored.Store(int64(w.next))
+	w.advance()
 }
 
 // finish waits for what is being stored and commits it. The open block is dropped: the next owner reads it again.
