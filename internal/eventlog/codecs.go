@@ -47,7 +47,8 @@ type kindCodec struct {
 	kind   schemas.Kind
 	today  *avro.Schema
 	append func(dst []byte, event unsafe.Pointer) []byte
-	id     atomic.Int64 // of today's schema at the registry; 0 before Setup
+	decode func(data []byte) (schemas.Event, error) // what today's schema wrote, without the wire format's header
+	id     atomic.Int64                             // of today's schema at the registry; 0 before Setup
 }
 
 // writer is a schema that wrote events, or the proof that the registry does not know the id.
@@ -66,7 +67,11 @@ func newCodecs(registry *sr.Client) (*codecs, error) {
 	return c, err
 }
 
-func addKind[E any](c *codecs, kind schemas.Kind) error {
+// addKind compiles the codec of a kind whose Go type is E.
+func addKind[E any, P interface {
+	*E
+	schemas.Event
+}](c *codecs, kind schemas.Kind) error {
 	versions, err := kind.Versions()
 	if err != nil {
 		return err
@@ -79,7 +84,15 @@ func addKind[E any](c *codecs, kind schemas.Kind) error {
 	if err != nil {
 		return err
 	}
-	c.kinds[kind.Subject] = &kindCodec{kind: kind, today: today, append: encoder.AppendPointer}
+	decode := func(data []byte) (schemas.Event, error) {
+		decoder, err := avro.NewDecoder[E](today, today)
+		if err != nil {
+			return nil, err
+		}
+		event := P(new(E))
+		return event, decoder.Decode(data, (*E)(event))
+	}
+	c.kinds[kind.Subject] = &kindCodec{kind: kind, today: today, append: encoder.AppendPointer, decode: decode}
 	return nil
 }
 

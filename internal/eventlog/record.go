@@ -98,23 +98,7 @@ func (l *Log) EventFromJSON(kind schemas.Kind, text []byte) (schemas.Event, erro
 	if err != nil {
 		return nil, err
 	}
-	switch kind {
-	case schemas.KindDeadLetter:
-		return decodeToday(codec, data, &schemas.DeadLetter{})
-	default:
-		return decodeToday(codec, data, &schemas.TelemetryReported{})
-	}
-}
-
-func decodeToday[E any, P interface {
-	*E
-	schemas.Event
-}](codec *kindCodec, data []byte, event P) (schemas.Event, error) {
-	decoder, err := avro.NewDecoder[E](codec.today, codec.today)
-	if err != nil {
-		return nil, err
-	}
-	return event, decoder.Decode(data, (*E)(event))
+	return codec.decode(data)
 }
 
 // Decoder reads events of type E from records. It belongs to one goroutine.
