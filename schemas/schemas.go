@@ -40,11 +40,35 @@ type Kind struct {
 // The kinds of event.
 var (
 	KindTelemetryReported = Kind{Fact: "telemetry.reported", Subject: "dev.fieldlog.TelemetryReported", Topic: "telemetry"}
-	KindDeadLetter        = Kind{Fact: "deadletter", Subject: "dev.fieldlog.DeadLetter", Topic: "deadletters"}
+
+	KindOrderPlaced          = Kind{Fact: "order.placed", Subject: "dev.fieldlog.OrderPlaced", Topic: "orders"}
+	KindOrderChangeRequested = Kind{Fact: "order.change.requested", Subject: "dev.fieldlog.OrderChangeRequested", Topic: "orders"}
+	KindOrderCancelRequested = Kind{Fact: "order.cancel.requested", Subject: "dev.fieldlog.OrderCancelRequested", Topic: "orders"}
+
+	KindClientRegistered = Kind{Fact: "client.registered", Subject: "dev.fieldlog.ClientRegistered", Topic: "clients"}
+	KindOrderAccepted    = Kind{Fact: "order.accepted", Subject: "dev.fieldlog.OrderAccepted", Topic: "clients"}
+	KindOrderChanged     = Kind{Fact: "order.changed", Subject: "dev.fieldlog.OrderChanged", Topic: "clients"}
+	KindOrderCancelled   = Kind{Fact: "order.cancelled", Subject: "dev.fieldlog.OrderCancelled", Topic: "clients"}
+	KindOrderRejected    = Kind{Fact: "order.rejected", Subject: "dev.fieldlog.OrderRejected", Topic: "clients"}
+
+	KindProvisioningProgressed = Kind{Fact: "provisioning.progressed", Subject: "dev.fieldlog.ProvisioningProgressed", Topic: "provisioning"}
+	KindProvisioningIntervened = Kind{Fact: "provisioning.intervened", Subject: "dev.fieldlog.ProvisioningIntervened", Topic: "provisioning"}
+	KindEffectRecorded         = Kind{Fact: "effect.recorded", Subject: "dev.fieldlog.EffectRecorded", Topic: "effects"}
+	KindClientState            = Kind{Fact: "client.state", Subject: "dev.fieldlog.ClientState", Topic: "client-state"}
+
+	KindDeadLetter = Kind{Fact: "deadletter", Subject: "dev.fieldlog.DeadLetter", Topic: "deadletters"}
 )
 
 // Kinds lists every kind of event, in the order of the flow.
-func Kinds() []Kind { return []Kind{KindTelemetryReported, KindDeadLetter} }
+func Kinds() []Kind {
+	return []Kind{
+		KindTelemetryReported,
+		KindOrderPlaced, KindOrderChangeRequested, KindOrderCancelRequested,
+		KindClientRegistered, KindOrderAccepted, KindOrderChanged, KindOrderCancelled, KindOrderRejected,
+		KindProvisioningProgressed, KindProvisioningIntervened, KindEffectRecorded, KindClientState,
+		KindDeadLetter,
+	}
+}
 
 // Version is one released version of a kind's schema.
 type Version struct {

@@ -62,6 +62,18 @@ func newCodecs(registry *sr.Client) (*codecs, error) {
 	c := &codecs{registry: registry, kinds: map[schemas.Subject]*kindCodec{}, known: map[int]*writer{}}
 	err := errors.Join(
 		addKind[schemas.TelemetryReported](c, schemas.KindTelemetryReported),
+		addKind[schemas.OrderPlaced](c, schemas.KindOrderPlaced),
+		addKind[schemas.OrderChangeRequested](c, schemas.KindOrderChangeRequested),
+		addKind[schemas.OrderCancelRequested](c, schemas.KindOrderCancelRequested),
+		addKind[schemas.ClientRegistered](c, schemas.KindClientRegistered),
+		addKind[schemas.OrderAccepted](c, schemas.KindOrderAccepted),
+		addKind[schemas.OrderChanged](c, schemas.KindOrderChanged),
+		addKind[schemas.OrderCancelled](c, schemas.KindOrderCancelled),
+		addKind[schemas.OrderRejected](c, schemas.KindOrderRejected),
+		addKind[schemas.ProvisioningProgressed](c, schemas.KindProvisioningProgressed),
+		addKind[schemas.ProvisioningIntervened](c, schemas.KindProvisioningIntervened),
+		addKind[schemas.EffectRecorded](c, schemas.KindEffectRecorded),
+		addKind[schemas.ClientState](c, schemas.KindClientState),
 		addKind[schemas.DeadLetter](c, schemas.KindDeadLetter),
 	)
 	return c, err

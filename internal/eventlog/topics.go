@@ -17,14 +17,28 @@ type TopicSpec struct {
 
 // The topics of this version.
 const (
-	TopicTelemetry   Topic = "telemetry"
-	TopicDeadLetters Topic = "deadletters"
+	TopicTelemetry    Topic = "telemetry"
+	TopicOrders       Topic = "orders"
+	TopicClients      Topic = "clients"
+	TopicProvisioning Topic = "provisioning"
+	TopicEffects      Topic = "effects"
+	TopicClientState  Topic = "client-state"
+	TopicDeadLetters  Topic = "deadletters"
 )
+
+// OrderPartitions is the number of partitions of every topic about orders. They have the same number because what concerns a
+// client lies in the partition of the same number in each of them.
+const OrderPartitions = 12
 
 // Topics declares every topic, in the order of the flow.
 func Topics() []TopicSpec {
 	return []TopicSpec{
 		{Name: TopicTelemetry, Partitions: 12, Retention: 365 * day, Doc: "what devices reported; key client/device"},
+		{Name: TopicOrders, Partitions: OrderPartitions, Doc: "what clients asked for; key client"},
+		{Name: TopicClients, Partitions: OrderPartitions, Doc: "what the registrar decided; key client"},
+		{Name: TopicProvisioning, Partitions: OrderPartitions, Doc: "how provisioning goes, and what operators decided; key client"},
+		{Name: TopicEffects, Partitions: OrderPartitions, Compact: true, Doc: "ledger of effects on the world outside; key effect id, in the client's partition"},
+		{Name: TopicClientState, Partitions: OrderPartitions, Compact: true, Doc: "latest state of each client; key client"},
 		{Name: TopicDeadLetters, Partitions: 12, Retention: 365 * day, Doc: "what could not be handled; key of the original record"},
 	}
 }
