@@ -14,9 +14,11 @@ CREATE TABLE IF NOT EXISTS {{.Table "readings"}}{{.OnCluster}}
     unit      LowCardinality(String) COMMENT 'as the sender names it',
     received  DateTime64(6, 'UTC') COMMENT 'when the gateway accepted it' CODEC(Delta, ZSTD(1)),
     topic     LowCardinality(String) COMMENT 'where in the log it is',
+    topic_id  LowCardinality(String) COMMENT 'tells a topic that was deleted and created again apart',
     partition UInt32 CODEC(ZSTD(1)),
     `offset`  UInt64 CODEC(Delta, ZSTD(1)),
-    `index`   UInt32 COMMENT 'which reading of the record, from 0' CODEC(ZSTD(1))
+    `index`   UInt32 COMMENT 'which reading of the record, from 0' CODEC(ZSTD(1)),
+    INDEX position (partition, `offset`) TYPE minmax GRANULARITY 1
 )
 ENGINE = {{.Engine "MergeTree" "readings"}}
 PARTITION BY toYYYYMM(time)
@@ -40,8 +42,10 @@ CREATE TABLE IF NOT EXISTS {{.Table "reports"}}{{.OnCluster}}
     publisher     LowCardinality(String),
     readings      UInt32 COMMENT 'how many readings it had' CODEC(ZSTD(1)),
     topic         LowCardinality(String) COMMENT 'where in the log it is',
+    topic_id      LowCardinality(String) COMMENT 'tells a topic that was deleted and created again apart',
     partition     UInt32 CODEC(ZSTD(1)),
     `offset`      UInt64 CODEC(Delta, ZSTD(1)),
+    INDEX position (partition, `offset`) TYPE minmax GRANULARITY 1,
     INDEX trace trace_id TYPE bloom_filter(0.01) GRANULARITY 4,
     INDEX event event_id TYPE bloom_filter(0.01) GRANULARITY 4
 )

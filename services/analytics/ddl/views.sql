@@ -1,12 +1,13 @@
 -- The public names. They are views, so that another generation of tables can take their place.
 
 CREATE OR REPLACE VIEW {{.Public "readings"}}{{.OnCluster}} AS
-SELECT client, device, metric, time, type, value, integer, text, unit, received, topic, partition, `offset`, `index`
+SELECT client, device, metric, time, type, value, integer, text, unit, received, topic, topic_id, partition,
+    `offset`, `index`
 FROM {{.Table "readings"}};
 
 CREATE OR REPLACE VIEW {{.Public "reports"}}{{.OnCluster}} AS
 SELECT client, device, received_time, event_time, event_id, event_type, trace_id, attempt, labels, origin, host, publisher,
-    readings, topic, partition, `offset`
+    readings, topic, topic_id, partition, `offset`
 FROM {{.Table "reports"}};
 
 {{range .Rollups}}
