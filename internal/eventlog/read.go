@@ -54,16 +54,13 @@ func (f From) in(ctx context.Context, l *Log, topic Topic, ends map[Partition]Ra
 	if f.kind != fromTime {
 		return begin, nil
 	}
-	after, err := l.admin.ListOffsetsAfterMilli(ctx, f.time.UnixMilli(), l.fullName(topic))
-	if err == nil {
-		err = after.Error()
-	}
+	after, err := l.OffsetsAt(ctx, topic, f.time)
 	if err != nil {
-		return nil, fmt.Errorf("find %s in topic %q: %w", f.time, topic, err)
+		return nil, err
 	}
 	for p, r := range ends {
-		if found, ok := after.Lookup(l.fullName(topic), int32(p)); ok && found.Offset >= 0 {
-			begin[p] = min(max(Offset(found.Offset), r.First), r.Next)
+		if found, ok := after[p]; ok {
+			begin[p] = min(max(found, r.First), r.Next)
 		}
 	}
 	return begin, nil
