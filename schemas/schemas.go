@@ -57,6 +57,8 @@ var (
 	KindClientState            = Kind{Fact: "client.state", Subject: "dev.fieldlog.ClientState", Topic: "client-state"}
 
 	KindDeadLetter = Kind{Fact: "deadletter", Subject: "dev.fieldlog.DeadLetter", Topic: "deadletters"}
+
+	KindReceiptsCounted = Kind{Fact: "receipts.counted", Subject: "dev.fieldlog.ReceiptsCounted", Topic: "receipts"}
 )
 
 // Kinds lists every kind of event, in the order of the flow.
@@ -67,6 +69,7 @@ func Kinds() []Kind {
 		KindClientRegistered, KindOrderAccepted, KindOrderChanged, KindOrderCancelled, KindOrderRejected,
 		KindProvisioningProgressed, KindProvisioningIntervened, KindEffectRecorded, KindClientState,
 		KindDeadLetter,
+		KindReceiptsCounted,
 	}
 }
 

@@ -30,6 +30,7 @@ func readers(t *testing.T) map[string]func(writer, today *avro.Schema, data []by
 		schemas.KindEffectRecorded.Fact:         read[schemas.EffectRecorded],
 		schemas.KindClientState.Fact:            read[schemas.ClientState],
 		schemas.KindDeadLetter.Fact:             read[schemas.DeadLetter],
+		schemas.KindReceiptsCounted.Fact:        read[schemas.ReceiptsCounted],
 	}
 }
 

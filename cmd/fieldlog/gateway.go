@@ -39,6 +39,7 @@ func (g *gatewayFlags) bind(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second, "wait for a request's header")
 	flags.Int64Var(&c.MinRate, "min-rate", 1024, "bytes a second below which a request counts as stalled")
 	flags.DurationVar(&c.Drain, "drain", 15*time.Second, "wait for requests under way in the end")
+	flags.DurationVar(&c.ReceiptsEvery, "receipts-every", 5*time.Second, "time between two receipts of what the log confirmed, for the audit")
 	flags.DurationVar(&c.Age, "max-age", 10*365*24*time.Hour, "how long ago a reading may be")
 	flags.DurationVar(&c.Future, "max-future", 10*time.Minute, "how far ahead of the gateway's clock a reading may be")
 	flags.IntVar(&c.Limits.Readings, "max-readings", 10_000, "readings of a report")

@@ -75,6 +75,7 @@ func newCodecs(registry *sr.Client) (*codecs, error) {
 		addKind[schemas.EffectRecorded](c, schemas.KindEffectRecorded),
 		addKind[schemas.ClientState](c, schemas.KindClientState),
 		addKind[schemas.DeadLetter](c, schemas.KindDeadLetter),
+		addKind[schemas.ReceiptsCounted](c, schemas.KindReceiptsCounted),
 	)
 	return c, err
 }

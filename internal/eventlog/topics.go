@@ -24,6 +24,7 @@ const (
 	TopicEffects      Topic = "effects"
 	TopicClientState  Topic = "client-state"
 	TopicDeadLetters  Topic = "deadletters"
+	TopicReceipts     Topic = "receipts"
 )
 
 // OrderPartitions is the number of partitions of every topic about orders. They have the same number because what concerns a
@@ -40,6 +41,7 @@ func Topics() []TopicSpec {
 		{Name: TopicEffects, Partitions: OrderPartitions, Compact: true, Doc: "ledger of effects on the world outside; key effect id, in the client's partition"},
 		{Name: TopicClientState, Partitions: OrderPartitions, Compact: true, Doc: "latest state of each client; key client"},
 		{Name: TopicDeadLetters, Partitions: 12, Retention: 365 * day, Doc: "what could not be handled; key of the original record"},
+		{Name: TopicReceipts, Partitions: 3, Retention: 365 * day, Doc: "what gateways counted as confirmed; key gateway instance"},
 	}
 }
 

@@ -34,6 +34,8 @@ type Config struct {
 	MinRate int64
 	// Drain bounds the wait for requests under way when the gateway stops. Default 15 s.
 	Drain time.Duration
+	// ReceiptsEvery is the time between two receipts of what the log confirmed. Default 5 s.
+	ReceiptsEvery time.Duration
 
 	// Age bounds how long ago a reading may be, Future how far ahead of the gateway's clock. Defaults 10 years, 10 minutes.
 	Age, Future time.Duration
@@ -59,6 +61,7 @@ func (c Config) withDefaults() Config {
 	set(&c.HeaderTimeout, 10*time.Second)
 	set(&c.MinRate, 1024)
 	set(&c.Drain, 15*time.Second)
+	set(&c.ReceiptsEvery, 5*time.Second)
 	set(&c.Age, 10*365*24*time.Hour)
 	set(&c.Future, 10*time.Minute)
 	set(&c.Limits.Name, 128)
@@ -90,6 +93,9 @@ func (c Config) Validate() error {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
 		return fmt.Errorf("read --listen %q: %w", c.Listen, err)
+	}
+	if c.ReceiptsEvery < 0 {
+		return errors.New("--receipts-every is positive")
 	}
 	for _, token := range c.Tokens {
 		if len(token) < 16 {

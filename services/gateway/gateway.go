@@ -12,6 +12,8 @@
 //     bounded; what is over a bound gets 4xx, what is too much for now 429 with Retry-After, a log that does not
 //     confirm 503 with Retry-After. After a 503 the reports may or may not be in the log: send them again with the same
 //     event_id.
+//   - What the log confirmed is counted, offset by offset, and written down as events on topic receipts every few seconds and
+//     when the gateway ends, for the audit.
 //   - Nothing is logged or allocated per reading.
 //
 // JSON reports on POST /v1/telemetry, InfluxDB's line protocol on POST /api/v2/write and /write; /openapi.json has the rest.
@@ -38,6 +40,8 @@ import (
 type Log interface {
 	// NewBatch returns an empty batch; what Commit confirms is durable and in order.
 	NewBatch() *eventlog.Batch
+	// TopicIDs returns the ids of those topics that exist.
+	TopicIDs(ctx context.Context, topics ...eventlog.Topic) (map[eventlog.Topic]eventlog.TopicID, error)
 }
 
 // Gateway answers HTTP requests.
@@ -50,6 +54,7 @@ type Gateway struct {
 	tokens   [][32]byte
 	flight   *semaphore.Weighted // bytes of bodies under way
 	work     sync.Pool           // *work
+	receipts *receipts
 	mux      *http.ServeMux
 	routes   []string
 	listener net.Listener
@@ -65,6 +70,7 @@ func New(cfg Config, log Log, logger *slog.Logger, reg prometheus.Registerer, ga
 		cfg: cfg, log: log, logger: logger, metrics: newMetrics(reg), gatherer: gatherer,
 		tokens: hashed(cfg.Tokens), flight: semaphore.NewWeighted(cfg.MaxInFlight), mux: http.NewServeMux(),
 	}
+	g.receipts = newReceipts(cfg, log, logger, g.metrics)
 	g.work.New = func() any { return &work{} }
 	g.handle()
 	return g, nil
@@ -91,8 +97,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mux.ServeHTTP(w, r)
 }
 
-// Run answers requests until ctx ends, then takes no new connections, lets requests finish within the drain time and
-// returns nil.
+// Run answers requests until ctx ends, then takes no new connections, lets requests finish within the drain time, writes down
+// the last receipts and returns nil.
 func (g *Gateway) Run(ctx context.Context) error {
 	if g.listener == nil {
 		if err := g.Listen(ctx); err != nil {
@@ -106,6 +112,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 	}
+	g.receipts.identify(ctx)
+	counting, counted := context.WithCancel(context.WithoutCancel(ctx))
+	var written sync.WaitGroup
+	written.Go(func() { g.receipts.run(counting) })
+	defer func() { counted(); written.Wait() }()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(g.listener) }()
 	select {

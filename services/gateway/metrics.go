@@ -12,6 +12,10 @@ type metrics struct {
 	bytes    *prometheus.CounterVec
 	unknown  prometheus.Counter
 	inFlight prometheus.Gauge
+
+	receiptsWritten prometheus.Counter
+	receiptsFailed  prometheus.Counter
+	receiptsDropped prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -31,7 +35,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		unknown:  prometheus.NewCounter(opts("unknown_fields_total", "Fields skipped because no one knows them.")),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "gateway", Name: "in_flight_requests", Help: "Requests with a body under way."}),
 	}
+	m.receiptsWritten = prometheus.NewCounter(opts("receipts_written_total", "Receipts of what the log confirmed that were appended to it."))
+	m.receiptsFailed = prometheus.NewCounter(opts("receipts_failures_total", "Failed attempts to append receipts, each retried."))
+	m.receiptsDropped = prometheus.NewCounter(opts("receipts_dropped_records_total", "Records that are in no receipt, because receipts could not be appended for long."))
 	if reg != nil {
+		reg.MustRegister(m.receiptsWritten, m.receiptsFailed, m.receiptsDropped)
 		reg.MustRegister(m.requests, m.duration, m.accepted, m.refused, m.readings, m.bytes, m.unknown, m.inFlight)
 	}
 	return m

@@ -114,6 +114,7 @@ func (g *Gateway) add(w *work, index int, r *schemas.TelemetryReported, origin s
 // commit appends the batch and sorts out what became of it. accepted are the results of the items the log has.
 func (g *Gateway) commit(ctx context.Context, w *work, origin string) (results []eventlog.Result, accepted, readings int) {
 	results = w.batch.Commit(ctx)
+	g.receipts.count(results, w.items)
 	for i := range results {
 		err := results[i].Err
 		switch {
