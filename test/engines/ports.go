@@ -1,0 +1,37 @@
+package engines
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+)
+
+// Below what Linux (from 32768) and macOS (from 49152) give to outgoing connections by themselves, which could take the port of
+// a broker that is down.
+const firstPort, lastPort = 15000, 32000
+
+// freePorts returns addresses on 127.0.0.1 that nobody listens on.
+func freePorts(ctx context.Context, count int) ([]string, error) {
+	var addrs []string
+	var refused error
+	taken := map[string]bool{}
+	for range 100 * count {
+		if len(addrs) == count {
+			return addrs, nil
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(lastPort-firstPort))
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			refused = err
+			continue
+		}
+		_ = listener.Close()
+		if !taken[addr] {
+			taken[addr] = true
+			addrs = append(addrs, addr)
+		}
+	}
+	return nil, errors.Join(errors.New("find free ports"), refused)
+}
