@@ -41,6 +41,8 @@ verify: ## what is generated is up to date
 	@mkdir -p .cache
 	$(GO) run ./cmd/fieldlog schemas catalogue > .cache/catalogue.md
 	diff -u docs/events.md .cache/catalogue.md
+	$(GO) run ./cmd/fieldlog schemas lifecycle > .cache/lifecycle.md
+	diff -u docs/order-lifecycle.md .cache/lifecycle.md
 
 bench: build engine ## measure every hot path beside its ceiling
 	$(GO) run ./bench $(BENCH_ARGS)

@@ -1,6 +1,7 @@
 package main
 
 //	package schemas -> docs/events.md
+//	projections/clients -> docs/order-lifecycle.md
 
 import (
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/fieldlog/fieldlog/projections/clients"
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
@@ -19,6 +21,15 @@ func (p *program) catalogueCommand() *cobra.Command {
 		Short: "Print the event catalogue (Markdown), generated from the schemas",
 		Args:  cobra.NoArgs,
 		RunE:  func(*cobra.Command, []string) error { return writeCatalogue(p.stdout) },
+	}
+}
+
+func (p *program) lifecycleCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "lifecycle",
+		Short: "Print the life of an order (Markdown, a state diagram), generated from the code",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return clients.WriteLifecycle(p.stdout) },
 	}
 }
 

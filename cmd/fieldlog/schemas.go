@@ -33,7 +33,7 @@ writes the event catalogue.`,
 	}
 	flags.bind(cmd.PersistentFlags(), defaultBrokers, defaultRegistry)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON lines")
-	cmd.AddCommand(p.showSchemaCommand(&flags), p.checkSchemasCommand(&flags), p.catalogueCommand())
+	cmd.AddCommand(p.showSchemaCommand(&flags), p.checkSchemasCommand(&flags), p.catalogueCommand(), p.lifecycleCommand())
 	return cmd
 }
 

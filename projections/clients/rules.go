@@ -1,0 +1,128 @@
+package clients
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+// Products tells on which classes of hardware a product is sold, and whether there is such a product.
+type Products func(product string) (hardware []string, known bool)
+
+// Violation says what is wrong with an order.
+type Violation struct {
+	// Reason is what it is rejected with.
+	Reason schemas.RejectionReason
+	// Field is the name in JSON; Detail says what it should be.
+	Field, Detail string
+}
+
+// Error implements error.
+func (v *Violation) Error() string { return v.Field + ": " + v.Detail }
+
+func invalid(field, format string, args ...any) *Violation {
+	return &Violation{Reason: schemas.RejectedInvalid, Field: field, Detail: fmt.Sprintf(format, args...)}
+}
+
+// Normalise returns terms with the words spelled as the log spells them. Words it does not know stay as they are.
+func Normalise(t schemas.Terms) schemas.Terms {
+	short := map[string]string{"dev": "Development", "stage": "Stage", "prod": "Production"}
+	if long, is := short[strings.ToLower(t.Environment)]; is {
+		t.Environment = long
+	}
+	t.Environment = spelled(t.Environment, schemas.Environments())
+	t.Archtype = spelled(t.Archtype, schemas.Archtypes())
+	t.Hardware = spelled(t.Hardware, schemas.HardwareClasses())
+	return t
+}
+
+func spelled(word string, list []string) string {
+	for _, known := range list {
+		if strings.EqualFold(word, known) {
+			return known
+		}
+	}
+	return word
+}
+
+// CheckOrder finds what is wrong with an order, whatever its client's state is. Terms must be normalised.
+func CheckOrder(client, orderID string, t schemas.Terms, products Products) *Violation {
+	if v := CheckNames(client, orderID); v != nil {
+		return v
+	}
+	switch {
+	case !isLabel(t.Namespace):
+		return invalid("namespace", "want a DNS label: %s", labelRule)
+	case !slices.Contains(schemas.Environments(), t.Environment):
+		return invalid("environment", "want one of %s, or dev, stage, prod", strings.Join(schemas.Environments(), ", "))
+	case !slices.Contains(schemas.Archtypes(), t.Archtype):
+		return invalid("archtype", "want one of %s", strings.Join(schemas.Archtypes(), ", "))
+	case !slices.Contains(schemas.HardwareClasses(), t.Hardware):
+		return invalid("hardware", "want one of %s", strings.Join(schemas.HardwareClasses(), ", "))
+	}
+	hardware, known := products(t.Product)
+	switch {
+	case !known:
+		return &Violation{schemas.RejectedUnknownProduct, "product", fmt.Sprintf("there is no product %q", cut(t.Product, maxWord))}
+	case !slices.Contains(hardware, t.Hardware):
+		return &Violation{schemas.RejectedHardware, "hardware", fmt.Sprintf("%s is sold on %s", t.Product, strings.Join(hardware, ", "))}
+	}
+	return checkParameters(t.Parameters)
+}
+
+// CheckNames finds what is wrong with the names of a client and an order.
+func CheckNames(client, orderID string) *Violation {
+	switch {
+	case !isLabel(client):
+		return invalid("client", "want a DNS label: %s", labelRule)
+	case !isOrderID(orderID):
+		return invalid("order_id", "want 1 to %d letters, digits, '-', '_' or '.'", maxOrderID)
+	}
+	return nil
+}
+
+// The bounds of an order's parameters, in entries and bytes.
+const (
+	maxParameters = 16
+	maxParameter  = 256
+)
+
+func checkParameters(parameters []schemas.Label) *Violation {
+	if len(parameters) > maxParameters {
+		return invalid("parameters", "there are %d, %d are taken", len(parameters), maxParameters)
+	}
+	for i, p := range parameters {
+		switch {
+		case p.Name == "" || len(p.Name) > 63 || !utf8.ValidString(p.Name):
+			return invalid("parameters", "the name of entry %d has not 1 to 63 bytes of UTF-8", i)
+		case len(p.Value) > maxParameter || !utf8.ValidString(p.Value):
+			return invalid("parameters", "%q has more than %d bytes, or is not UTF-8", p.Name, maxParameter)
+		case slices.ContainsFunc(parameters[:i], func(q schemas.Label) bool { return q.Name == p.Name }):
+			return invalid("parameters", "%q is there twice", p.Name)
+		}
+	}
+	return nil
+}
+
+const labelRule = "1 to 63 lower-case letters, digits or '-', which neither begins nor ends it"
+
+// isLabel tells whether text is a DNS label as Kubernetes takes them (RFC 1123).
+func isLabel(text string) bool {
+	if text == "" || len(text) > 63 || text[0] == '-' || text[len(text)-1] == '-' {
+		return false
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return r != '-' && (r < 'a' || r > 'z') && (r < '0' || r > '9')
+	})
+}
+
+const maxOrderID = 64
+
+func isOrderID(text string) bool {
+	return text != "" && len(text) <= maxOrderID && !strings.ContainsFunc(text, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	})
+}
