@@ -17,6 +17,8 @@
 //  7. Old events stay readable: a value is decoded with the schema that wrote it, whatever today's type looks like.
 //  8. All or nothing. What one [Transactor] appends in one transaction is read as a whole or not at all, and two processes
 //     that hold the same transaction id cannot both decide.
+//  9. Decided once. What a [Process] makes of an input is appended together with the state that reflects it, by the one owner of
+//     the partition; no crash, rebalance or reset of a group makes an input count twice.
 //
 // # Use
 //

@@ -15,6 +15,8 @@ type metrics struct {
 	blocks         *prometheus.CounterVec
 	blocksRepeated *prometheus.CounterVec
 	storeRetries   *prometheus.CounterVec
+	processed      *prometheus.CounterVec
+	transactions   *prometheus.CounterVec
 	lag            *prometheus.GaugeVec
 }
 
@@ -36,6 +38,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		blocks:         counter("blocks_total", "Blocks stored.", "topic"),
 		blocksRepeated: counter("blocks_repeated_total", "Blocks announced by an earlier owner and stored again.", "topic"),
 		storeRetries:   counter("store_retries_total", "Failed attempts to fold or store, each retried.", "topic"),
+		processed:      counter("processed_records_total", "Inputs whose consequences are committed.", "group"),
+		transactions:   counter("transactions_total", "Transactions of processes, by outcome.", "group", "outcome"),
 		lag:            prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "log", Name: "lag_records", Help: "Records not yet stored, over the partitions this process owns."}, []string{"topic", "group"}),
 	}
 	reg.MustRegister(m.lag)

@@ -157,13 +157,18 @@ type Tx struct {
 
 // Append adds an event. It encodes at once: event may be reused. The error says what is wrong with the event; whether it
 // could be appended is told by Run.
-func (tx *Tx) Append(event schemas.Event) error {
+func (tx *Tx) Append(event schemas.Event) error { return tx.AppendTo(ByKey, event) }
+
+// AppendTo is Append to a partition that the caller chooses: the one of what event is about, which its key need not lead to.
+// The traceparent header continues the event's trace.
+func (tx *Tx) AppendTo(p Partition, event schemas.Event) error {
 	batch := &Batch{log: tx.transactor.log}
+	batch.SetTraceparent(traceparent(event.Head().TraceID))
 	if err := batch.Add(event); err != nil {
 		return err
 	}
 	e := &batch.entries[0]
-	e.record.Partition = byKey
+	e.record.Partition = int32(p)
 	tx.send(e.topic, &e.record)
 	return nil
 }
@@ -218,8 +223,8 @@ func (tx *Tx) count() {
 	}
 }
 
-// byKey in a record's partition lets its key decide.
-const byKey = -1
+// ByKey in place of a partition lets the key decide.
+const ByKey Partition = -1
 
 // placement puts a record where it says, or where its key belongs.
 type placement struct{ keyed kgo.Partitioner }
@@ -236,7 +241,7 @@ func (topicPlacement) RequiresConsistency(*kgo.Record) bool { return true }
 
 // Partition implements kgo.TopicPartitioner.
 func (p topicPlacement) Partition(r *kgo.Record, n int) int {
-	if r.Partition != byKey {
+	if r.Partition != int32(ByKey) {
 		return int(r.Partition)
 	}
 	return p.keyed.Partition(r, n)

@@ -1,0 +1,95 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Share divides the partitions of a topic among the members of a group, and runs do for each one that this member is given, until
+// the partition is taken away or ctx ends: then do's context ends, and the partition is given on when do has returned. It
+// returns nil after ctx has ended, or the first error of a do.
+//
+// Nothing is read and no offset committed. A member that was stopped and wakes up may run do for a partition that somebody else
+// has by then: what must not happen twice needs a [Transactor], which fences.
+func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx context.Context, p Partition) error) error {
+	s := &shares{ctx: ctx, do: do, running: map[int32]*share{}, failed: make(chan error, 1)}
+	name := l.fullName(topic)
+	client, err := kgo.NewClient(append(l.clientOptions(),
+		kgo.ConsumerGroup(l.cfg.Prefix+string(group)),
+		kgo.ConsumeTopics(name),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.begin(parts[name]) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
+	)...)
+	if err != nil {
+		return fmt.Errorf("share %q: %w", topic, err)
+	}
+	client.PauseFetchTopics(name)
+	defer client.Close() // revokes every partition
+	select {
+	case err := <-s.failed:
+		return fmt.Errorf("share %q: %w", topic, err)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// shares are the partitions that this member has.
+type shares struct {
+	ctx    context.Context
+	do     func(ctx context.Context, p Partition) error
+	failed chan error
+
+	mu      sync.Mutex
+	running map[int32]*share
+}
+
+// share is one partition.
+type share struct {
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+func (s *shares) begin(parts []int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range parts {
+		ctx, cancel := context.WithCancel(s.ctx)
+		one := &share{cancel: cancel, ended: make(chan struct{})}
+		s.running[p] = one
+		go func() {
+			defer close(one.ended)
+			err := s.do(ctx, Partition(p))
+			if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
+				return
+			}
+			select {
+			case s.failed <- fmt.Errorf("partition %d: %w", p, err):
+			default: // the first one is told
+			}
+		}()
+	}
+}
+
+// end returns when nothing runs for the partitions any more.
+func (s *shares) end(parts []int32) {
+	s.mu.Lock()
+	var ending []*share
+	for _, p := range parts {
+		if one := s.running[p]; one != nil {
+			one.cancel()
+			ending = append(ending, one)
+			delete(s.running, p)
+		}
+	}
+	s.mu.Unlock()
+	for _, one := range ending {
+		<-one.ended
+	}
+}
