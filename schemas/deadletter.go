@@ -1,5 +1,7 @@
 package schemas
 
+import "strings"
+
 // DeadLetter keeps a record that could not be handled: its bytes, its position and the reason.
 type DeadLetter struct {
 	Envelope
@@ -13,10 +15,21 @@ type DeadLetter struct {
 	TopicID   string `avro:"topic_id"`
 	Partition int32  `avro:"partition"`
 	Offset    int64  `avro:"offset"`
-	// Key, Value and Headers are the record's own, unchanged.
+	// Key, Value and Headers are the record's own, unchanged. Of a record that is too large for a letter, Key and Value are the
+	// beginnings, and Headers are those that tell of redrives.
 	Key     []byte   `avro:"key"`
 	Value   []byte   `avro:"value"`
 	Headers []Header `avro:"headers"`
+	// Size is the length of the record's key and value together; -1 in letters that are older than the field.
+	Size int64 `avro:"size"`
+}
+
+// Cut tells whether the letter holds only the beginning of the record.
+func (d *DeadLetter) Cut() bool {
+	if d.Size < 0 {
+		return strings.HasSuffix(d.Detail, "; headers left out)") // how it was told before there was a size
+	}
+	return d.Size > int64(len(d.Key)+len(d.Value))
 }
 
 // Header is a header of a record.

@@ -56,7 +56,9 @@ var (
 	KindEffectRecorded         = Kind{Fact: "effect.recorded", Subject: "dev.fieldlog.EffectRecorded", Topic: "effects"}
 	KindClientState            = Kind{Fact: "client.state", Subject: "dev.fieldlog.ClientState", Topic: "client-state"}
 
-	KindDeadLetter = Kind{Fact: "deadletter", Subject: "dev.fieldlog.DeadLetter", Topic: "deadletters"}
+	KindDeadLetter          = Kind{Fact: "deadletter", Subject: "dev.fieldlog.DeadLetter", Topic: "deadletters"}
+	KindDeadLetterRedriven  = Kind{Fact: "deadletter.redriven", Subject: "dev.fieldlog.DeadLetterRedriven", Topic: "deadletters"}
+	KindDeadLetterDiscarded = Kind{Fact: "deadletter.discarded", Subject: "dev.fieldlog.DeadLetterDiscarded", Topic: "deadletters"}
 
 	KindReceiptsCounted = Kind{Fact: "receipts.counted", Subject: "dev.fieldlog.ReceiptsCounted", Topic: "receipts"}
 )
@@ -68,7 +70,7 @@ func Kinds() []Kind {
 		KindOrderPlaced, KindOrderChangeRequested, KindOrderCancelRequested,
 		KindClientRegistered, KindOrderAccepted, KindOrderChanged, KindOrderCancelled, KindOrderRejected,
 		KindProvisioningProgressed, KindProvisioningIntervened, KindEffectRecorded, KindClientState,
-		KindDeadLetter,
+		KindDeadLetter, KindDeadLetterRedriven, KindDeadLetterDiscarded,
 		KindReceiptsCounted,
 	}
 }

@@ -30,6 +30,8 @@ func readers(t *testing.T) map[string]func(writer, today *avro.Schema, data []by
 		schemas.KindEffectRecorded.Fact:         read[schemas.EffectRecorded],
 		schemas.KindClientState.Fact:            read[schemas.ClientState],
 		schemas.KindDeadLetter.Fact:             read[schemas.DeadLetter],
+		schemas.KindDeadLetterRedriven.Fact:     read[schemas.DeadLetterRedriven],
+		schemas.KindDeadLetterDiscarded.Fact:    read[schemas.DeadLetterDiscarded],
 		schemas.KindReceiptsCounted.Fact:        read[schemas.ReceiptsCounted],
 	}
 }

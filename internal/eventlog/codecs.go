@@ -75,6 +75,8 @@ func newCodecs(registry *sr.Client) (*codecs, error) {
 		addKind[schemas.EffectRecorded](c, schemas.KindEffectRecorded),
 		addKind[schemas.ClientState](c, schemas.KindClientState),
 		addKind[schemas.DeadLetter](c, schemas.KindDeadLetter),
+		addKind[schemas.DeadLetterRedriven](c, schemas.KindDeadLetterRedriven),
+		addKind[schemas.DeadLetterDiscarded](c, schemas.KindDeadLetterDiscarded),
 		addKind[schemas.ReceiptsCounted](c, schemas.KindReceiptsCounted),
 	)
 	return c, err
