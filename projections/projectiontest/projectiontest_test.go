@@ -32,3 +32,28 @@ func TestABadProjectionIsFound(t *testing.T) {
 		t.Error("rows of one side were not found")
 	}
 }
+
+// total is a state that keeps the rule; doubling is one that counts an event again.
+type total struct{ sum, next int }
+
+func (s *total) Apply(offset int64, event int) {
+	if int(offset) >= s.next {
+		s.sum, s.next = s.sum+event, int(offset)+1
+	}
+}
+func (s *total) Rows() []string { return []string{fmt.Sprint(s.sum)} }
+
+type doubling struct{ total }
+
+func (s *doubling) Apply(_ int64, event int) { s.sum += event }
+
+func TestAGoodStatePasses(t *testing.T) {
+	RunState(t, func() State[int] { return &total{} }, []int{5, 6, 7, 8})
+}
+
+func TestABadStateIsFound(t *testing.T) {
+	events := []int{5, 6, 7, 8}
+	if difference(foldWithReturn(&doubling{}, events, 3, 1), foldRange(&doubling{}, events, 0, 4)) == "" {
+		t.Error("a state that counts twice was not found")
+	}
+}
