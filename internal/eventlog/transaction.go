@@ -134,8 +134,11 @@ func (t *Transactor) commit(ctx context.Context, tx *Tx) error {
 
 // failed turns Kafka's words into ours.
 func (t *Transactor) failed(doing string, err error) error {
-	if fenced(err) {
+	switch {
+	case fenced(err):
 		return fmt.Errorf("%s transaction %q: %w: %w", doing, t.id, ErrFenced, err)
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf("%s transaction %q: %w: %w", doing, t.id, ErrTooLarge, err)
 	}
 	return fmt.Errorf("%s transaction %q: %w", doing, t.id, err)
 }
@@ -174,7 +177,8 @@ func (tx *Tx) AppendTo(p Partition, event schemas.Event) error {
 }
 
 // Repeat adds a record again as it is: to the same topic and partition, with the same key, value and headers in order, and
-// more headers after them. The record must have been in that partition: the order of its key depends on it.
+// more headers after them. The record must have been in that partition, since the order of its key depends on it; in a
+// topic that was created anew, its partition is ByKey.
 func (tx *Tx) Repeat(r *Record, more ...schemas.Header) {
 	k := &kgo.Record{Topic: tx.transactor.log.fullName(r.Topic), Partition: int32(r.Partition), Key: r.Key, Value: r.Value}
 	for _, list := range [][]schemas.Header{r.Headers, more} {

@@ -136,6 +136,60 @@ func TestARecordIsRepeatedAsItIs(t *testing.T) {
 	}
 }
 
+func TestATransactionPutsRecordsWhereItIsTold(t *testing.T) {
+	cluster := eventlogtest.Start(t)
+	log := cluster.Open(t, cluster.Config())
+	at, err := log.Append(t.Context(), report(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := (at.Partition + 1) % 12
+	var first *eventlog.Record
+	for r, err := range log.Read(t.Context(), eventlog.ReadOptions{Topic: eventlog.TopicTelemetry}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = r
+	}
+	err = transactor(t, log, "test").Run(t.Context(), func(tx *eventlog.Tx) error {
+		first.Partition = eventlog.ByKey
+		tx.Repeat(first)
+		return tx.AppendTo(elsewhere, report(1))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts := map[eventlog.Partition]int{}
+	for r, err := range log.Read(t.Context(), eventlog.ReadOptions{Topic: eventlog.TopicTelemetry}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[r.Partition]++
+	}
+	if counts[at.Partition] != 2 || counts[elsewhere] != 1 {
+		t.Errorf("got %v records by partition, want 2 in %d and 1 in %d", counts, at.Partition, elsewhere)
+	}
+}
+
+func TestATransactionSaysThatARecordIsTooLarge(t *testing.T) {
+	cluster := eventlogtest.Start(t)
+	log := cluster.Open(t, cluster.Config())
+	tr := transactor(t, log, "test")
+	err := tr.Run(t.Context(), func(tx *eventlog.Tx) error {
+		tx.Repeat(&eventlog.Record{Position: eventlog.Position{Topic: eventlog.TopicTelemetry}, Value: make([]byte, 1_100_000)})
+		return tx.Append(report(1))
+	})
+	if !errors.Is(err, eventlog.ErrTooLarge) || errors.Is(err, eventlog.ErrFenced) {
+		t.Errorf("got %v, want that it is too large", err)
+	}
+	if err := tr.Run(t.Context(), func(tx *eventlog.Tx) error { return tx.Append(report(2)) }); err != nil {
+		t.Errorf("got %v afterwards", err)
+	}
+	if got := ids(t, log, eventlog.TopicTelemetry); !slices.Equal(got, []string{"event-2"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
 // TestBlocksStoreAPartitionToItsEnd lets partitions end in markers and aborted records, which are in the log but never read.
 func TestBlocksStoreAPartitionToItsEnd(t *testing.T) {
 	cluster := eventlogtest.Start(t)
