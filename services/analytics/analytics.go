@@ -32,7 +32,7 @@ func New(cfg Config, log *eventlog.Log, ch *clickhouse.Client, logger *slog.Logg
 }
 
 // newService lets a test stand between the sink and ClickHouse.
-func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into inserter, logger *slog.Logger, reg prometheus.Registerer) (*Service, error) {
+func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into tables, logger *slog.Logger, reg prometheus.Registerer) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ var errDead = errors.New("this process is dead")
 // mortal is a process's way to ClickHouse that dies at one insert, before or after ClickHouse has it. From then on nothing
 // gets through.
 type mortal struct {
-	inserter
+	tables
 	at    int64 // 2n: before the n-th insert; 2n+1: after it
 	calls atomic.Int64
 	dead  chan struct{}
@@ -37,7 +37,7 @@ func (m *mortal) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, e
 		close(m.dead)
 		return 0, errDead
 	}
-	sent, err := m.inserter.Insert(ctx, o)
+	sent, err := m.tables.Insert(ctx, o)
 	if n == m.at/2 {
 		close(m.dead)
 		return 0, errors.Join(errDead, err)
@@ -64,7 +64,7 @@ func TestCrashes(t *testing.T) {
 	for at := range int64(24) {
 		t.Run(fmt.Sprintf("at half insert %d", at), func(t *testing.T) {
 			s := newStand(t)
-			first := &mortal{inserter: s.ch, at: at, dead: make(chan struct{})}
+			first := &mortal{tables: s.ch, at: at, dead: make(chan struct{})}
 			victim, err := newService(Config{MaxRows: 100, MaxAge: time.Hour, Drain: time.Millisecond}, s.log, s.ch, first, quiet, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -155,7 +155,7 @@ func TestPartitionsMove(t *testing.T) {
 // TestAnAnswerIsLost makes ClickHouse store every insert and the answer get lost on the way.
 func TestAnAnswerIsLost(t *testing.T) {
 	s := newStand(t)
-	into := &deaf{inserter: s.ch}
+	into := &deaf{tables: s.ch}
 	service, err := newService(Config{MaxAge: 20 * time.Millisecond}, s.log, s.ch, into, quiet, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -172,12 +172,12 @@ func TestAnAnswerIsLost(t *testing.T) {
 
 // deaf loses every second answer.
 type deaf struct {
-	inserter
+	tables
 	calls atomic.Int64
 }
 
 func (d *deaf) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, error) {
-	sent, err := d.inserter.Insert(ctx, o)
+	sent, err := d.tables.Insert(ctx, o)
 	if d.calls.Add(1)%2 == 1 {
 		return 0, errors.Join(errors.New("connection reset"), err)
 	}

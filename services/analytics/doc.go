@@ -19,7 +19,7 @@
 //     any moment, rebalances, and ClickHouse being away. See package eventlog's Blocks for the protocol and Sink for this side.
 //   - Bad data is never in the way and never lost: a record that is not ours, or breaks a rule of its event, goes to
 //     the dead letters with its bytes, position and reason before its block counts as stored. A letter told twice has the same
-//     event id.
+//     event id. Of a record and the copies that it was redriven as, one is stored.
 //   - A bad world is retried with backoff, for as long as it takes. Nothing is dropped.
 //   - Memory is bounded: at most two blocks a partition this process owns, each bounded by rows, bytes and age.
 //

@@ -16,6 +16,8 @@ type fold struct {
 	decoder *eventlog.Decoder[schemas.TelemetryReported]
 	report  schemas.TelemetryReported
 	open    *block
+
+	redriven redriven
 }
 
 // maxGroups is the number of inserts a block should take. One with more is cut at once: late data of many months.
@@ -34,9 +36,10 @@ func (f *fold) Add(ctx context.Context, r *eventlog.Record) (rows, bytes int, er
 }
 
 func (f *fold) add(ctx context.Context, r *eventlog.Record) error {
+	f.redriven.begin(r.Offset)
 	err := f.decoder.Decode(ctx, r, &f.report)
 	if err == nil {
-		err = f.open.rows.Add(int64(r.Offset), &f.report)
+		err = f.addReport(ctx, r)
 	}
 	var refusal *eventlog.Refusal
 	var violation *readings.Violation
@@ -44,18 +47,38 @@ func (f *fold) add(ctx context.Context, r *eventlog.Record) error {
 	case err == nil:
 		f.open.newest = max(f.open.newest, f.report.ReceivedTime)
 	case errors.As(err, &refusal):
-		f.open.bury(f.sink.letter(r, refusal.Reason, refusal.Err))
+		f.bury(r, refusal.Reason, refusal.Err)
 	case errors.As(err, &violation):
-		f.open.bury(f.sink.letter(r, schemas.ReasonInvalid, violation))
+		f.bury(r, schemas.ReasonInvalid, violation)
 	default:
 		return err
 	}
 	return nil
 }
 
+func (f *fold) addReport(ctx context.Context, r *eventlog.Record) error {
+	superfluous, err := f.superfluous(ctx, r)
+	if err != nil {
+		return err
+	}
+	if superfluous {
+		f.redriven.leaveOut(r.Offset)
+		f.sink.metrics.superfluous.Inc()
+		return nil
+	}
+	return f.open.rows.Add(int64(r.Offset), &f.report)
+}
+
+// bury makes a letter of a record.
+func (f *fold) bury(r *eventlog.Record, reason schemas.Reason, cause error) {
+	f.redriven.leaveOut(r.Offset)
+	f.open.bury(f.sink.letter(r, reason, cause))
+}
+
 // Seal implements eventlog.Fold.
 func (f *fold) Seal(b eventlog.Block) eventlog.Storer {
 	sealed := f.open
 	f.open = f.sink.free.Get().(*block)
+	f.redriven.sealed()
 	return &store{sink: f.sink, of: b, block: sealed}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ func (s *sink) letter(r *eventlog.Record, reason schemas.Reason, cause error) sc
 			EventTime:    schemas.TimeOf(r.Timestamp),
 			ReceivedTime: schemas.TimeOf(time.Now()),
 			TraceID:      traceID(r.Header("traceparent")),
+			Attempt:      int32(len(schemas.Redrives(r.Headers))),
 			Origin:       service,
 			Host:         s.host,
 			Publisher:    "fieldlog",
@@ -35,6 +37,7 @@ func (s *sink) letter(r *eventlog.Record, reason schemas.Reason, cause error) sc
 		Key:       bytes.Clone(r.Key),
 		Value:     bytes.Clone(r.Value),
 		Headers:   cloneHeaders(r.Headers),
+		Size:      int64(len(r.Key) + len(r.Value)),
 	}
 }
 
@@ -84,15 +87,21 @@ func (s *sink) send(ctx context.Context, letters []schemas.DeadLetter) ([]schema
 	return left, failed
 }
 
-// keptValue is what a letter keeps of a record that is too large with everything around it: the record is in its topic.
-const keptValue = 64 << 10
+// What a letter keeps of a record that is too large with everything around it: the record is in its topic. A key is twice in
+// a letter, which is a record with that key.
+const (
+	keptKey   = 8 << 10
+	keptValue = 64 << 10
+)
 
 func (s *sink) put(batch *eventlog.Batch, l *schemas.DeadLetter) error {
-	err := batch.Add(l)
-	if !errors.Is(err, eventlog.ErrTooLarge) {
-		return err
+	if len(l.Key) <= keptKey {
+		if err := batch.Add(l); !errors.Is(err, eventlog.ErrTooLarge) {
+			return err
+		}
 	}
-	l.Detail = fmt.Sprintf("%s (value cut from %d bytes; headers left out)", l.Detail, len(l.Value))
-	l.Value, l.Headers = l.Value[:min(len(l.Value), keptValue)], nil
+	l.Detail = fmt.Sprintf("%s (key and value cut from %d bytes; headers left out)", l.Detail, l.Size)
+	l.Key, l.Value = l.Key[:min(len(l.Key), keptKey)], l.Value[:min(len(l.Value), keptValue)]
+	l.Headers = slices.DeleteFunc(l.Headers, func(h schemas.Header) bool { return h.Key != schemas.HeaderRedriven })
 	return batch.Add(l)
 }

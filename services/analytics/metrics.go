@@ -16,6 +16,7 @@ type metrics struct {
 	again       prometheus.Counter
 	failures    *prometheus.CounterVec
 	letters     *prometheus.CounterVec
+	superfluous prometheus.Counter
 	storeTime   prometheus.Histogram
 	delay       prometheus.Histogram
 	blockRows   prometheus.Histogram
@@ -34,12 +35,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		again:       prometheus.NewCounter(counter("blocks_again_total", "Blocks stored that an earlier owner had announced.")),
 		failures:    prometheus.NewCounterVec(counter("failures_total", "Failed attempts to store a block, each retried, by class."), []string{"class"}),
 		letters:     prometheus.NewCounterVec(counter("dead_letters_total", "Records that went to the dead letters, by reason."), []string{"reason"}),
+		superfluous: prometheus.NewCounter(counter("redriven_superfluous_total", "Redriven records left out because an earlier copy is stored.")),
 		storeTime:   prometheus.NewHistogram(histogram("store_seconds", "Time to store a block, without retries.", prometheus.ExponentialBuckets(0.004, 2, 14))),
 		delay:       prometheus.NewHistogram(histogram("delay_seconds", "From the gateway's receipt of a block's newest report until it can be queried.", prometheus.ExponentialBuckets(0.05, 2, 16))),
 		blockRows:   prometheus.NewHistogram(histogram("block_rows", "Rows of a block.", prometheus.ExponentialBuckets(10, 4, 10))),
 		schemaReady: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "analytics", Name: "schema_ready", Help: "1 once the tables are there."}),
 	}
-	reg.MustRegister(m.rows, m.inserts, m.bytes, m.blocks, m.again, m.failures, m.letters, m.storeTime, m.delay, m.blockRows, m.schemaReady)
+	reg.MustRegister(m.rows, m.inserts, m.bytes, m.blocks, m.again, m.failures, m.letters, m.superfluous, m.storeTime, m.delay, m.blockRows, m.schemaReady)
 	for _, class := range append(clickhouse.Classes(), classLog) {
 		m.failures.WithLabelValues(string(class))
 	}

@@ -11,10 +11,15 @@ import (
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
-// inserter stores one block of a table. It is idempotent for equal tokens and returns the bytes it sent once all of it is
-// durable.
-type inserter interface {
+// tables are the tables in ClickHouse.
+type tables interface {
+	// Insert stores one block of a table. It is idempotent for equal tokens and returns the bytes it sent once all of it is
+	// durable.
 	Insert(ctx context.Context, o clickhouse.InsertOptions) (int, error)
+	// Query finds all that was inserted before.
+	Query(ctx context.Context, query string, args ...any) (clickhouse.Rows, error)
+	// Table returns a table's name, quoted for a statement.
+	Table(table string) string
 }
 
 // sink stores blocks in ClickHouse. What a block becomes, and what a crash after each step leaves behind:
@@ -28,18 +33,19 @@ type inserter interface {
 //     the same event ids.
 //
 // Step 2 leans on the fold being deterministic: equal ranges make groups of equal rows. The token holds the topic's id, so that
-// the offsets of a topic that was deleted and created again are not taken for the old ones.
+// the offsets of a topic that was deleted and created again are not taken for the old ones. A record that was redriven is left
+// out if an earlier copy of it is stored, see redriven.
 type sink struct {
 	cfg     Config
 	log     *eventlog.Log
-	ch      inserter
+	ch      tables
 	metrics *metrics
 	slots   chan struct{} // one taken by each block that is being inserted
 	free    sync.Pool     // of *block
 	host    string
 }
 
-func newSink(cfg Config, log *eventlog.Log, ch inserter, m *metrics) *sink {
+func newSink(cfg Config, log *eventlog.Log, ch tables, m *metrics) *sink {
 	s := &sink{cfg: cfg, log: log, ch: ch, metrics: m, slots: make(chan struct{}, cfg.Concurrency)}
 	s.free.New = func() any { return &block{} }
 	s.host, _ = os.Hostname() // empty when unknown
@@ -61,10 +67,11 @@ func (b *block) reset() {
 }
 
 // Fold implements eventlog.Sink.
-func (s *sink) Fold(eventlog.Topic, eventlog.TopicID, eventlog.Partition) eventlog.Fold {
+func (s *sink) Fold(_ eventlog.Topic, id eventlog.TopicID, p eventlog.Partition) eventlog.Fold {
 	return &fold{
-		sink:    s,
-		decoder: eventlog.NewDecoder[schemas.TelemetryReported](s.log, schemas.KindTelemetryReported),
-		open:    s.free.Get().(*block),
+		sink:     s,
+		decoder:  eventlog.NewDecoder[schemas.TelemetryReported](s.log, schemas.KindTelemetryReported),
+		open:     s.free.Get().(*block),
+		redriven: redriven{id: id, partition: p},
 	}
 }
