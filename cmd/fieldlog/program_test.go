@@ -183,6 +183,8 @@ func TestCompletionKnowsOurWords(t *testing.T) {
 	}
 	f("deadletters", "tail", "")
 	f("telemetry.reported", "append", "")
+	f("unknown_schema", "deadletters", "list", "--reason", "")
+	f("discarded", "deadletters", "list", "--state", "")
 	f("--follow", "tail", "--fo")
 	f("doctor", "doc")
 }

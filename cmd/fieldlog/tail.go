@@ -130,15 +130,23 @@ func parseFrom(text string, follow bool, now time.Time) (eventlog.From, error) {
 	if offset, err := strconv.ParseInt(text, 10, 64); err == nil && offset >= 0 {
 		return eventlog.FromOffset(eventlog.Offset(offset)), nil
 	}
+	if t, ok := parseInstant(text, now); ok {
+		return eventlog.FromTime(t), nil
+	}
+	return eventlog.From{}, usagef("--from %q is not start, end, an offset, a time like 2026-11-24T04:00:00Z, a date, or a duration ago like -15m", text)
+}
+
+// parseInstant reads a time (RFC 3339), a date, or how long ago (-15m).
+func parseInstant(text string, now time.Time) (t time.Time, ok bool) {
 	if ago, err := time.ParseDuration(text); err == nil && ago < 0 {
-		return eventlog.FromTime(now.Add(ago)), nil
+		return now.Add(ago), true
 	}
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
-			return eventlog.FromTime(t), nil
+			return t, true
 		}
 	}
-	return eventlog.From{}, usagef("--from %q is not start, end, an offset, a time like 2026-11-24T04:00:00Z, a date, or a duration ago like -15m", text)
+	return time.Time{}, false
 }
 
 // line is one record as tail prints it.

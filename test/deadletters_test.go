@@ -1,0 +1,199 @@
+package test
+
+import (
+	"bytes"
+	wire "encoding/binary"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+// listed is a line of deadletters list.
+type listed struct {
+	Letter, ID, State, Reason, Record, Key string
+	Attempt                                int
+}
+
+// letters returns the letters in a state once there are as many as wanted.
+func (s *system) letters(state string, want int, filter ...string) []listed {
+	s.t.Helper()
+	var all []listed
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		all = nil
+		for line := range strings.Lines(s.run("", append([]string{"deadletters", "list", "--state", state}, filter...)...)) {
+			var l listed
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				s.t.Fatal(err)
+			}
+			all = append(all, l)
+		}
+		if len(all) == want {
+			return all
+		}
+	}
+	s.t.Fatalf("got %d letters that are %s, want %d: %+v", len(all), state, want, all)
+	return nil
+}
+
+// produce sends records to telemetry with a plain client.
+func (s *system) produce(records ...*kgo.Record) {
+	s.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Kafka))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	for _, r := range records {
+		r.Topic = "fieldlog.telemetry"
+		if err := client.ProduceSync(s.t.Context(), r).FirstErr(); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// TestDeadLetters puts garbage and a report of an unknown schema on the topic, redrives both in vain, registers the schema,
+// redrives the report, and discards the garbage.
+func TestDeadLetters(t *testing.T) {
+	s := up(t, t.TempDir())
+	s.produce(&kgo.Record{Key: []byte("cliente02/pump-7"), Value: []byte("garbage"), Headers: []kgo.RecordHeader{{Key: "from", Value: []byte("a scanner")}}})
+	s.letters("open", 1)
+	late := s.lateReport()
+	s.produce(&kgo.Record{Key: []byte("cliente02/roof"), Value: late})
+	s.letters("open", 2)
+
+	s.run("", "deadletters", "redrive", "--all", "--why", "to see what happens")
+	s.letters("redriven", 2)
+	for _, l := range s.letters("open", 2) {
+		if l.Attempt != 1 {
+			t.Errorf("got %+v, want attempt 1", l)
+		}
+	}
+	garbage := s.letters("open", 1, "--reason", "not_ours")[0]
+	var shown struct {
+		Value   []byte
+		Headers []struct {
+			Key   string
+			Value []byte
+		}
+		Story []struct{ What, Detail string }
+	}
+	if err := json.Unmarshal([]byte(s.run("", "deadletters", "show", garbage.Letter)), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if string(shown.Value) != "garbage" || len(shown.Headers) != 2 || string(shown.Headers[0].Value) != "a scanner" || len(shown.Story) != 3 || shown.Story[1].Detail != "to see what happens" {
+		t.Errorf("got %+v", shown)
+	}
+
+	s.registerLate(late)
+	redriven := 2
+	for deadline := time.Now().Add(60 * time.Second); ; redriven++ { // until analytics asks for the schema anew
+		s.run("", "deadletters", "redrive", "--reason", "unknown_schema")
+		if s.settled("roof", redriven+1) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the report is not stored")
+		}
+	}
+	s.run("", "deadletters", "discard", garbage.Letter, "--why", "a scanner")
+	s.letters("open", 0)
+	s.letters("redriven", redriven+1)
+	if out := s.run("", "tail", "deadletters"); strings.Count(out, `"why":"a scanner"`) != 1 || strings.Count(out, "DeadLetterDiscarded") != 1 {
+		t.Errorf("the discarding is not in the log: %s", out)
+	}
+	s.kill()
+
+	again := up(t, s.dir)
+	again.eventually(10*time.Second, "SELECT count(), uniqExact(event_id) FROM fieldlog.reports WHERE device = 'roof'", "1\t1")
+	again.stop()
+}
+
+// settled waits until a redriven report is stored, which it tells, or is a letter again.
+func (s *system) settled(device string, redriven int) bool {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if rows := s.query("SELECT count() FROM fieldlog.reports WHERE device = '" + device + "'"); rows[0] != "0" {
+			return true
+		}
+		if len(s.letters("redriven", redriven)) == redriven && s.run("", "deadletters", "list", "--reason", "unknown_schema") != "" {
+			return false
+		}
+	}
+	s.t.Fatal("the redriven report is neither stored nor a letter")
+	return false
+}
+
+// lateReport returns the bytes of a report whose schema the registry does not know yet: its id will be the next.
+func (s *system) lateReport() []byte {
+	s.t.Helper()
+	log := s.openLog()
+	if err := log.Setup(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	at, err := log.Append(s.t.Context(), &schemas.TelemetryReported{
+		Envelope: schemas.Envelope{EventID: "late", ReceivedTime: schemas.TimeOf(time.Now())}, Client: "cliente02", Device: "shed",
+		Readings: []schemas.Reading{{Metric: "temperature", Time: schemas.TimeOf(time.Now()), Value: schemas.DoubleValue(4.5)}},
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var value []byte
+	for r, err := range log.Read(s.t.Context(), eventlog.ReadOptions{Topic: at.Topic, Partitions: []eventlog.Partition{at.Partition}, From: eventlog.FromOffset(at.Offset)}) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		value = bytes.Replace(r.Value, []byte("shed"), []byte("roof"), 1)
+		break
+	}
+	wire.BigEndian.PutUint32(value[1:], s.registerVariant(0)+ahead)
+	return value
+}
+
+// ahead is how many schemas are registered before the late one.
+const ahead = 5
+
+// registerLate registers schemas that read the report, each under a subject of its own, until one has the report's id.
+func (s *system) registerLate(value []byte) {
+	s.t.Helper()
+	want := wire.BigEndian.Uint32(value[1:])
+	for n := 1; ; n++ {
+		switch id := s.registerVariant(n); {
+		case id == want:
+			return
+		case id > want || n > 10*ahead:
+			s.t.Fatalf("the registry gave id %d, want %d", id, want)
+		}
+	}
+}
+
+// registerVariant registers the schema of reports with another text, as another program would, and returns its id.
+func (s *system) registerVariant(n int) uint32 {
+	s.t.Helper()
+	versions, err := schemas.KindTelemetryReported.Versions()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	text := strings.Replace(versions[0].Text, `"doc": "`, fmt.Sprintf(`"doc": "As program %d writes it. `, n), 1)
+	body, err := json.Marshal(map[string]string{"schema": text})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.Post(fmt.Sprintf("%s/subjects/late-%d/versions", s.Registry, n), "application/vnd.schemaregistry.v1+json", bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var answer struct{ ID uint32 }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || answer.ID == 0 {
+		s.t.Fatalf("register a schema: got %d %+v (%v)", resp.StatusCode, answer, err)
+	}
+	return answer.ID
+}
