@@ -47,9 +47,12 @@ type kindCodec struct {
 	kind   schemas.Kind
 	today  *avro.Schema
 	append func(dst []byte, event unsafe.Pointer) []byte
-	decode func(data []byte) (schemas.Event, error) // what today's schema wrote, without the wire format's header
-	id     atomic.Int64                             // of today's schema at the registry; 0 before Setup
+	reader func(writer *avro.Schema) (readEvent, error)
+	id     atomic.Int64 // of today's schema at the registry; 0 before Setup
 }
+
+// readEvent makes a new event of what one writer's schema wrote, without the wire format's header. It belongs to one goroutine.
+type readEvent func(data []byte) (schemas.Event, error)
 
 // writer is a schema that wrote events, or the proof that the registry does not know the id.
 type writer struct {
@@ -99,15 +102,17 @@ func addKind[E any, P interface {
 	if err != nil {
 		return err
 	}
-	decode := func(data []byte) (schemas.Event, error) {
-		decoder, err := avro.NewDecoder[E](today, today)
+	reader := func(writer *avro.Schema) (readEvent, error) {
+		decoder, err := avro.NewDecoder[E](today, writer)
 		if err != nil {
 			return nil, err
 		}
-		event := P(new(E))
-		return event, decoder.Decode(data, (*E)(event))
+		return func(data []byte) (schemas.Event, error) {
+			event := P(new(E))
+			return event, decoder.Decode(data, (*E)(event))
+		}, nil
 	}
-	c.kinds[kind.Subject] = &kindCodec{kind: kind, today: today, append: encoder.AppendPointer, decode: decode}
+	c.kinds[kind.Subject] = &kindCodec{kind: kind, today: today, append: encoder.AppendPointer, reader: reader}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -80,6 +81,7 @@ func (f *feed) taken(t kgo.FetchTopic, p kgo.FetchPartition) []*Record {
 			continue
 		}
 		r := &Record{}
+		k.Value = bytes.Clone(k.Value) // what is decoded from it may be kept, and must not hold what came along
 		r.fill(Topic(strings.TrimPrefix(t.Topic, f.prefix)), TopicID(t.TopicID), k)
 		records = append(records, r)
 	}

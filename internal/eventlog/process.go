@@ -19,6 +19,8 @@ type Processor interface {
 	// Process appends what follows from inputs, and the state that reflects them, to the partition of the same number. It may
 	// change what the Processor remembers: when the transaction fails, nobody asks for it any more.
 	Process(ctx context.Context, tx *Tx, inputs []*Record) error
+	// Committed is called when what Process appended last is in the log.
+	Committed()
 }
 
 // ProcessOptions says what is processed.
@@ -163,6 +165,7 @@ func (p *Process) hold(ctx context.Context, partition Partition) (progress bool,
 		if err := transactor.Run(ctx, func(tx *Tx) error { return processor.Process(ctx, tx, inputs) }); err != nil {
 			return progress, fmt.Errorf("process %d inputs from %s: %w", len(inputs), inputs[0].Position, err)
 		}
+		processor.Committed()
 		progress = true
 		p.behind(partition, feed.lag())
 		p.log.metrics.transactions.WithLabelValues(string(p.opts.Group), "committed").Inc()

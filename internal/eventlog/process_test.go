@@ -65,6 +65,8 @@ func (c *counting) Process(ctx context.Context, tx *eventlog.Tx, inputs []*event
 	return c.at("appended")
 }
 
+func (c *counting) Committed() {}
+
 // placeOrders appends orders of several clients.
 func placeOrders(t *testing.T, log *eventlog.Log, from, n int) {
 	t.Helper()

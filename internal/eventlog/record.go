@@ -98,7 +98,11 @@ func (l *Log) EventFromJSON(kind schemas.Kind, text []byte) (schemas.Event, erro
 	if err != nil {
 		return nil, err
 	}
-	return codec.decode(data)
+	read, err := codec.reader(codec.today)
+	if err != nil {
+		return nil, err
+	}
+	return read(data)
 }
 
 // Decoder reads events of type E from records. It belongs to one goroutine.

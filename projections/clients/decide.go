@@ -183,6 +183,13 @@ func (d *decision) envelope(kind schemas.Kind) schemas.Envelope {
 	return e
 }
 
+// Published returns a state as it is appended: with an id that follows from what was folded in.
+func Published(s schemas.ClientState) schemas.ClientState {
+	s.EventID = derived(schemas.KindClientState.Fact, s.Client, fmt.Sprint(s.Version), fmt.Sprint(s.OrdersNext), fmt.Sprint(s.ProvisioningNext))
+	s.Origin, s.Publisher = "registrar", "fieldlog"
+	return s
+}
+
 // derived returns a UUID of version 8 (RFC 9562) that follows from texts.
 func derived(texts ...string) string {
 	h := sha256.New()
