@@ -87,7 +87,7 @@ everything else from them: tables in ClickHouse, exactly once. "fieldlog up" run
 	root.SetHelpFunc(p.help)
 	p.logging.bind(root.PersistentFlags())
 	root.AddCommand(
-		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.simulateCommand(),
+		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.simulateCommand(),
 		p.tailCommand(), p.queryCommand(), p.appendCommand(),
 		p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.doctorCommand(),
 		p.engineCommand(), p.versionCommand(),

@@ -10,8 +10,9 @@ package main
 //	        |
 //	        v
 //	    services/analytics ---> ClickHouse                      engine (child: fieldlog engine serve)
+//	    services/registrar ---> facts about orders, in the log again
 //
-//	It starts upwards and drains downwards: fleet, gateway, analytics until it has caught up, then the engines.
+//	It starts upwards and drains downwards: fleet, gateway, registrar and analytics until they have caught up, then the engines.
 
 import (
 	"context"
@@ -35,6 +36,8 @@ type upFlags struct {
 	clickhouse clickhouseFlags
 	analytics  analyticsFlags
 	gateway    gatewayFlags
+	products   productFlags
+	registrar  registrarFlags
 	embedded   embedded.Config
 	fleet      fleet.Config
 }
@@ -43,9 +46,9 @@ func (p *program) upCommand() *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
 		Use:   "up",
-		Short: "Run everything on this machine: broker, registry, ClickHouse, gateway, analytics",
+		Short: "Run everything on this machine: broker, registry, ClickHouse and all services",
 		Long: `Runs everything in one process tree, with one data folder: a Kafka-protocol broker, a schema registry, the ClickHouse
-engine, the gateway and analytics, and with --fleet simulated devices. --brokers, --registry and --clickhouse use real
+engine, the gateway, the registrar and analytics, and with --fleet simulated devices. --brokers, --registry and --clickhouse use real
 ones instead. On a terminal it shows what flows and what to try next; otherwise it logs JSON lines on stdout.
 
 SIGINT or SIGTERM drains: what was acknowledged is stored, then it ends with exit code 0. A second one ends it at once;
@@ -60,6 +63,8 @@ the next start carries on from what is there, either way.`,
 	f.clickhouse.bind(flags, "")
 	f.clickhouse.bindTables(flags)
 	f.analytics.bind(flags)
+	f.products.bind(flags)
+	f.registrar.bind(flags)
 	flags.StringVar(&f.embedded.Dir, "data", "./data", "data folder of the embedded engines")
 	flags.StringVar(&f.embedded.KafkaAddr, "kafka-listen", "127.0.0.1:9092", "address of the embedded broker")
 	flags.StringVar(&f.embedded.RegistryAddr, "registry-listen", "127.0.0.1:8081", "address of the embedded registry")
@@ -160,7 +165,15 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 	if err != nil {
 		return err
 	}
-	door, err := f.gateway.service(ctx, log, logger, reg, storing.Ready)
+	catalogue, err := f.products.load()
+	if err != nil {
+		return err
+	}
+	deciding, err := f.registrar.service(catalogue, log, logger, reg)
+	if err != nil {
+		return err
+	}
+	door, err := f.gateway.service(ctx, log, logger, reg, storing.Ready, deciding.Ready)
 	if err != nil {
 		return err
 	}
@@ -176,6 +189,7 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 		}},
 		setUp(log),
 		run.Part{Name: "analytics", Run: storing.Run, Ready: whenReady(storing.Ready), Settle: caughtUp(storing.Lag), Drain: 30 * time.Second},
+		run.Part{Name: "registrar", Run: deciding.Run, Settle: caughtUp(deciding.Lag)},
 		f.gateway.part(door),
 		announce(func() { p.welcome(f.addresses(door.Addr()), f.fleet.Devices > 0, logger, screen) }),
 		run.Part{Name: "fleet", Run: devices.Run},

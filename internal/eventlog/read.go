@@ -73,6 +73,8 @@ type ReadOptions struct {
 	Partitions []Partition
 	// From is where to begin. The zero From is the oldest record.
 	From From
+	// Starts is where to begin in partitions of their own; From tells for the others.
+	Starts map[Partition]Offset
 	// Follow waits for new records; without it reading ends where the partitions ended when it began.
 	Follow bool
 }
@@ -114,6 +116,9 @@ func (l *Log) newReading(ctx context.Context, o ReadOptions) (*reading, error) {
 	begin, err := o.From.in(ctx, l, o.Topic, ends)
 	if err != nil {
 		return nil, err
+	}
+	for p, start := range o.Starts {
+		begin[p] = min(max(start, ends[p].First), ends[p].Next)
 	}
 	r := &reading{topic: o.Topic, follow: o.Follow, open: map[Partition]Offset{}}
 	from := map[int32]kgo.Offset{}
