@@ -192,7 +192,7 @@ func TestAppendGivesWhatTailTook(t *testing.T) {
 	f(`{`, "")
 	f(`{"event_id":"x"}`, "")
 	f(strings.Replace(text, `"client":`, `"klient":1,"client":`, 1), "klient")
-	f(strings.Replace(text, `"client"`, `"klient"`, 1), "\"client\" is missing")
+	f(strings.Replace(text, `"client"`, `"klient"`, 1), "\"client\": is missing")
 }
 
 func TestTopics(t *testing.T) {

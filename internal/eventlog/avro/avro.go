@@ -4,7 +4,9 @@
 //
 //   - [Encoder] and [Decoder] are compiled once from a schema and a Go struct into a flat list of steps. They allocate
 //     nothing in the steady state; a decoded string or byte slice points into the source.
-//   - [ToJSON] and [FromJSON] go through the general library (hamba/avro), for tools where speed does not matter.
+//   - [ToJSON] and [FromJSON] follow a schema of any shape, value by value, for events that have no Go type here.
+//
+// The library hamba/avro parses schemas and compares them; tests hold both paths against its own encoding.
 //
 // A Decoder is compiled from the schema that wrote the bytes: fields the Go type does not know are skipped, fields the
 // writer did not know get the default of today's schema (Avro 1.11 specification, "Schema Resolution").

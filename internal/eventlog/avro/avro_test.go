@@ -170,12 +170,17 @@ func TestJSONNamesTheFieldThatIsWrong(t *testing.T) {
 			t.Errorf("%s: got %v, want an error with %q", text, err, want)
 		}
 	}
+	f(``, "it is empty")
+	f(`{"event_id":`, "it is no JSON")
+	f(`{"event_id":"a","event_id":"b"}`, "duplicate")
+	f("{\"event_id\":\"\xff\"}", "UTF-8")
+	f(`{} {}`, "text after the value")
 	f(`[]`, "wants an object")
-	f(`{}`, `field "event_id" is missing`)
+	f(`{}`, `field "event_id": is missing`)
 	f(`{"event_id":1}`, `field "event_id": want string, got a number`)
 	f(`{"event_id":"a","event_time":"yesterday"}`, `field "event_time"`)
-	f(`{"event_id":"a","event_time":1,"received_time":1,"client":"c","device":"d","readings":[],"nonsense":1}`, `field "nonsense" is unknown`)
-	f(`{"event_id":"a","event_time":1,"received_time":1,"client":"c","device":"d","readings":[{"metric":"m","time":1,"value":null}]}`, `field "value"`)
+	f(`{"event_id":"a","event_time":1,"received_time":1,"client":"c","device":"d","readings":[],"nonsense":1}`, `field "nonsense": is unknown`)
+	f(`{"event_id":"a","event_time":1,"received_time":1,"client":"c","device":"d","readings":[{"metric":"m","time":1,"value":null}]}`, `field "readings[0].value"`)
 }
 
 // FuzzDecode holds the compiled decoder against the general library: both refuse, or both see the same event.

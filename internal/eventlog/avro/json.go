@@ -3,67 +3,64 @@ package avro
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
-	"time"
+	"io"
 
-	hamba "github.com/hamba/avro/v2"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ToJSON decodes what s wrote into a JSON object with the schema's field names. Times are RFC 3339 in UTC, bytes are
-// base64, a union's value stands by itself, integers keep every digit. NaN and infinities, which JSON lacks, become texts.
+// ToJSON decodes what s wrote into a JSON object with the schema's field names, in their order. Times are RFC 3339 in UTC,
+// bytes are base64, a union's value stands by itself. Integers keep every digit; where a union holds both, doubles have a
+// point or an exponent and integers have none. NaN and infinities, which JSON lacks, become texts.
 func ToJSON(s *Schema, data []byte) ([]byte, error) {
-	var event map[string]any
-	if err := hamba.Unmarshal(s.record, data, &event); err != nil {
-		return nil, fmt.Errorf("decode %q: %w", s.Name(), err)
+	w := jsonWriter{src: source{buf: data}, out: make([]byte, 0, 4*len(data)+64)}
+	w.value(s.record, 0)
+	if w.src.bad || w.src.pos != len(data) {
+		return nil, fmt.Errorf("decode %q: %w", s.Name(), ErrCorrupt)
 	}
-	text, err := json.Marshal(plain(event))
-	if err != nil {
-		return nil, fmt.Errorf("write %q as JSON: %w", s.Name(), err)
-	}
-	return text, nil
+	return w.out, nil
 }
 
-// plain replaces what JSON has no form for.
-func plain(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k := range v {
-			v[k] = plain(v[k])
-		}
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	case time.Time:
-		return v.UTC().Format(time.RFC3339Nano)
-	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Sprint(v)
-		}
-	}
-	return v
-}
-
-// FromJSON encodes a JSON object as s says: the reverse of ToJSON. Unknown fields, missing fields without a default and
-// values that do not fit are errors that name the field. Times may be RFC 3339 or microseconds.
+// FromJSON encodes a JSON object as s says: the reverse of ToJSON. It is strict: text that is no JSON, names that stand
+// twice, invalid UTF-8, unknown fields, missing fields without a default and values that do not fit are a *[Misfit]. Times
+// may be RFC 3339 or the number that Avro counts.
 func FromJSON(s *Schema, text []byte) ([]byte, error) {
+	event, wrong := strictly(text)
+	if wrong == nil {
+		var data []byte
+		if data, wrong = fit(make([]byte, 0, len(text)), s.record, event); wrong == nil {
+			return data, nil
+		}
+	}
+	return nil, fmt.Errorf("read JSON of %q: %w", s.Name(), wrong)
+}
+
+// strictly reads one JSON value as I-JSON (RFC 7493) wants it.
+func strictly(text []byte) (any, *Misfit) {
+	strict := jsontext.NewDecoder(bytes.NewReader(text))
+	if err := strict.SkipValue(); err != nil {
+		return nil, misfit("it is no JSON: %s", reasonOf(err))
+	}
+	if _, err := strict.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, misfit("text after the value")
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
-	var event any
-	if err := decoder.Decode(&event); err != nil {
-		return nil, fmt.Errorf("read JSON of %q: %w", s.Name(), err)
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return nil, misfit("it is no JSON: %v", err)
 	}
-	if decoder.More() {
-		return nil, fmt.Errorf("read JSON of %q: more than one object", s.Name())
+	return value, nil
+}
+
+func reasonOf(err error) string {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Sprintf("%v (at byte %d)", syntax.Err, syntax.ByteOffset)
+	case errors.Is(err, io.EOF):
+		return "it is empty"
 	}
-	typed, err := typed(s.record, event)
-	if err != nil {
-		return nil, fmt.Errorf("read JSON of %q: %w", s.Name(), err)
-	}
-	data, err := hamba.Marshal(s.record, typed)
-	if err != nil {
-		return nil, fmt.Errorf("encode %q: %w", s.Name(), err)
-	}
-	return data, nil
+	return err.Error()
 }
