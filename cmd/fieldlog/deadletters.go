@@ -86,7 +86,7 @@ func (f *selectionFlags) selection(prefix string, letters []string, now time.Tim
 		flag, text string
 		to         *time.Time
 	}{{"--since", f.since, &s.Since}, {"--until", f.until, &s.Until}} {
-		t, ok := parseInstant(bound.text, now)
+		t, ok := eventlog.ParseTime(bound.text, now)
 		if !ok && bound.text != "" {
 			return nil, usagef("%s %q is not a time like 2026-11-24T04:00:00Z, a date, or a duration ago like -15m", bound.flag, bound.text)
 		}

@@ -4,18 +4,15 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
-	"github.com/fieldlog/fieldlog/schemas"
 )
 
 type tailFlags struct {
@@ -89,12 +86,12 @@ func (p *program) tail(ctx context.Context, topic string, f tailFlags) error {
 		Topic: eventlog.Topic(strings.TrimPrefix(topic, f.log.cfg.Prefix)), From: from, Follow: f.follow,
 	}
 	out := bufio.NewWriterSize(p.stdout, 64<<10)
-	printed := 0
+	keys, printed := eventlog.Keys{Client: f.client, Device: f.device}, 0
 	for record, err := range log.Read(ctx, options) {
 		if err != nil {
 			return errors.Join(err, out.Flush())
 		}
-		if !keyMatches(record.Key, f.client, f.device) {
+		if !keys.Match(record.Key) {
 			continue
 		}
 		if err := writeRecord(ctx, out, log, record, f); err != nil {
@@ -113,80 +110,28 @@ func (p *program) tail(ctx context.Context, topic string, f tailFlags) error {
 	return nil
 }
 
-// keyMatches tells whether a record's key, client/device or client, is of a client and a device; empty ones match all.
-func keyMatches(key []byte, client, device string) bool {
-	keyClient, keyDevice, _ := bytes.Cut(key, []byte("/"))
-	return (client == "" || client == string(keyClient)) && (device == "" || device == string(keyDevice))
-}
-
 // parseFrom reads --from.
 func parseFrom(text string, follow bool, now time.Time) (eventlog.From, error) {
 	switch {
-	case text == "end", text == "" && follow:
+	case text == "" && follow:
 		return eventlog.FromEnd(), nil
-	case text == "start", text == "":
+	case text == "":
 		return eventlog.FromStart(), nil
 	}
-	if offset, err := strconv.ParseInt(text, 10, 64); err == nil && offset >= 0 {
-		return eventlog.FromOffset(eventlog.Offset(offset)), nil
+	from, err := eventlog.ParseFrom(text, now)
+	if err != nil {
+		return from, usagef("--from %w", err)
 	}
-	if t, ok := parseInstant(text, now); ok {
-		return eventlog.FromTime(t), nil
-	}
-	return eventlog.From{}, usagef("--from %q is not start, end, an offset, a time like 2026-11-24T04:00:00Z, a date, or a duration ago like -15m", text)
-}
-
-// parseInstant reads a time (RFC 3339), a date, or how long ago (-15m).
-func parseInstant(text string, now time.Time) (t time.Time, ok bool) {
-	if ago, err := time.ParseDuration(text); err == nil && ago < 0 {
-		return now.Add(ago), true
-	}
-	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t, true
-		}
-	}
-	return time.Time{}, false
-}
-
-// line is one record as tail prints it.
-type line struct {
-	Topic     eventlog.Topic     `json:"topic"`
-	Partition eventlog.Partition `json:"partition"`
-	Offset    eventlog.Offset    `json:"offset"`
-	Timestamp time.Time          `json:"timestamp"`
-	Key       string             `json:"key"`
-	Headers   map[string]string  `json:"headers,omitempty"`
-	Subject   schemas.Subject    `json:"subject,omitempty"`
-	SchemaID  int                `json:"schema_id,omitempty"`
-	Event     json.RawMessage    `json:"event,omitempty"`
-	Reason    schemas.Reason     `json:"reason,omitempty"`
-	Detail    string             `json:"detail,omitempty"`
-	Value     []byte             `json:"value,omitempty"`
+	return from, nil
 }
 
 // writeRecord prints a record and, when following, shows it at once.
 func writeRecord(ctx context.Context, out *bufio.Writer, log *eventlog.Log, r *eventlog.Record, f tailFlags) error {
-	l := line{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Timestamp: r.Timestamp.UTC(), Key: string(r.Key)}
-	if f.headers {
-		l.Headers = make(map[string]string, len(r.Headers))
-		for _, h := range r.Headers {
-			l.Headers[h.Key] = string(h.Value)
-		}
-	}
-	ref, err := log.SchemaOf(ctx, r)
-	if err == nil {
-		l.Subject, l.SchemaID = ref.Subject, ref.ID
-		l.Event, err = log.JSON(ctx, r)
-	}
-	var refusal *eventlog.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		l.Reason, l.Detail, l.Value = refusal.Reason, refusal.Err.Error(), r.Value
-	case err != nil:
+	line, err := log.Line(ctx, r, f.headers)
+	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(l)
+	text, err := json.Marshal(line)
 	if err != nil {
 		return err
 	}

@@ -9,4 +9,6 @@ var (
 	ErrTooLarge = errors.New("event is larger than the log takes")
 	// ErrUnconfirmed says that the brokers did not confirm in time. The event may or may not be in the log.
 	ErrUnconfirmed = errors.New("the log did not confirm in time")
+	// ErrNoPartition says that a topic has no such partition.
+	ErrNoPartition = errors.New("there is no partition")
 )

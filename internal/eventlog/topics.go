@@ -67,3 +67,6 @@ type TopicStatus struct {
 
 // Range is a half-open range of offsets: First is held, Next is not written yet.
 type Range struct{ First, Next Offset }
+
+// clamp returns the offset within the range, or at its end, that is nearest to o.
+func (r Range) clamp(o Offset) Offset { return min(max(o, r.First), r.Next) }
