@@ -35,11 +35,17 @@ type Kind struct {
 	Subject Subject
 	// Topic is the name, without prefix, of the topic it is appended to.
 	Topic string
+	// Open tells that whoever may send telemetry may append it from outside. Every other kind is a fact that only the service
+	// which decides it may tell.
+	Open bool
 }
+
+// Namespace starts the subject of every kind, and of no event that is not ours.
+const Namespace = "dev.fieldlog."
 
 // The kinds of event.
 var (
-	KindTelemetryReported = Kind{Fact: "telemetry.reported", Subject: "dev.fieldlog.TelemetryReported", Topic: "telemetry"}
+	KindTelemetryReported = Kind{Fact: "telemetry.reported", Subject: "dev.fieldlog.TelemetryReported", Topic: "telemetry", Open: true}
 
 	KindOrderPlaced          = Kind{Fact: "order.placed", Subject: "dev.fieldlog.OrderPlaced", Topic: "orders"}
 	KindOrderChangeRequested = Kind{Fact: "order.change.requested", Subject: "dev.fieldlog.OrderChangeRequested", Topic: "orders"}

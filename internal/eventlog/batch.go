@@ -30,6 +30,7 @@ type Batch struct {
 	headers     []kgo.RecordHeader // of all entries
 	arena       []byte             // keys, values and header values of all entries
 	traceparent []byte
+	attributes  []kgo.RecordHeader // of the events added from now on
 	results     []Result
 
 	mu        sync.Mutex // guards the fields below and entries' outcome while the brokers have them
@@ -56,6 +57,14 @@ func (b *Batch) SetTraceparent(value string) {
 	b.traceparent = b.tail(len(value))
 }
 
+// SetAttributes sets further CloudEvents attributes of the events added from now on, each a header ce_name; none takes them away.
+func (b *Batch) SetAttributes(attributes []schemas.Label) {
+	b.attributes = b.attributes[:0]
+	for _, a := range attributes {
+		b.attributes = append(b.attributes, kgo.RecordHeader{Key: "ce_" + a.Name, Value: b.text(a.Value)})
+	}
+}
+
 // Len returns the number of events added.
 func (b *Batch) Len() int { return len(b.entries) }
 
@@ -68,35 +77,63 @@ func (b *Batch) Add(event schemas.Event) error {
 		return err
 	}
 	b.arena = arena
-	value := b.tail(len(b.arena) - start)
-	if len(value) > b.log.cfg.MaxEventBytes {
-		b.arena = b.arena[:start]
-		return fmt.Errorf("append %q of %d bytes, %d are allowed: %w", kind.Fact, len(value), b.log.cfg.MaxEventBytes, ErrTooLarge)
+	value, err := b.value(start, kind.Fact)
+	if err != nil {
+		return err
 	}
 	start = len(b.arena)
 	b.arena = event.AppendKey(b.arena)
 	key := b.tail(len(b.arena) - start)
 	b.entries = append(b.entries, entry{
 		topic:  Topic(kind.Topic),
-		record: kgo.Record{Topic: b.log.topicNames[Topic(kind.Topic)], Key: key, Value: value, Headers: b.describe(kind, event.Head())},
+		record: kgo.Record{Topic: b.log.topicNames[Topic(kind.Topic)], Key: key, Value: value, Headers: b.describe(identityOf(kind, event.Head()))},
 	})
 	return nil
+}
+
+// value returns what was encoded into the arena from start on, or takes it back where it is too large.
+func (b *Batch) value(start int, name string) ([]byte, error) {
+	size := len(b.arena) - start
+	if size > b.log.cfg.MaxEventBytes {
+		b.arena = b.arena[:start]
+		return nil, fmt.Errorf("append %q of %d bytes, %d are allowed: %w", name, size, b.log.cfg.MaxEventBytes, ErrTooLarge)
+	}
+	return b.tail(size), nil
 }
 
 // tail returns the last n bytes of the arena. They stay where they are when the arena grows into new memory.
 func (b *Batch) tail(n int) []byte { return b.arena[len(b.arena)-n : len(b.arena) : len(b.arena)] }
 
+// identity is what an event's headers say of it.
+type identity struct {
+	id     string
+	kind   schemas.Subject
+	source string
+	time   time.Time // zero is not told
+}
+
+func identityOf(kind schemas.Kind, head *schemas.Envelope) identity {
+	source := head.Origin
+	if source == "" { // CloudEvents wants one
+		source = "fieldlog"
+	}
+	return identity{id: head.EventID, kind: kind.Subject, source: source, time: head.EventTime.Time()}
+}
+
 // describe returns an event's headers: the CloudEvents Kafka protocol binding in binary mode, and the trace.
-func (b *Batch) describe(kind schemas.Kind, head *schemas.Envelope) []kgo.RecordHeader {
+func (b *Batch) describe(e identity) []kgo.RecordHeader {
 	start := len(b.headers)
 	b.headers = append(b.headers,
 		kgo.RecordHeader{Key: "ce_specversion", Value: ceVersion},
 		kgo.RecordHeader{Key: "content-type", Value: ceContentType},
-		kgo.RecordHeader{Key: "ce_id", Value: b.text(head.EventID)},
-		kgo.RecordHeader{Key: "ce_type", Value: b.text(string(kind.Subject))},
-		kgo.RecordHeader{Key: "ce_source", Value: b.text(source(head))},
-		kgo.RecordHeader{Key: "ce_time", Value: b.instant(head.EventTime)},
+		kgo.RecordHeader{Key: "ce_id", Value: b.text(e.id)},
+		kgo.RecordHeader{Key: "ce_type", Value: b.text(string(e.kind))},
+		kgo.RecordHeader{Key: "ce_source", Value: b.text(e.source)},
 	)
+	if !e.time.IsZero() {
+		b.headers = append(b.headers, kgo.RecordHeader{Key: "ce_time", Value: b.instant(e.time)})
+	}
+	b.headers = append(b.headers, b.attributes...)
 	if len(b.traceparent) > 0 {
 		b.headers = append(b.headers, kgo.RecordHeader{Key: "traceparent", Value: b.traceparent})
 	}
@@ -108,22 +145,14 @@ var (
 	ceContentType = []byte("application/avro")
 )
 
-// source names the way in, which CloudEvents requires to be non-empty.
-func source(head *schemas.Envelope) string {
-	if head.Origin == "" {
-		return "fieldlog"
-	}
-	return head.Origin
-}
-
 func (b *Batch) text(s string) []byte {
 	b.arena = append(b.arena, s...)
 	return b.tail(len(s))
 }
 
-func (b *Batch) instant(t schemas.Time) []byte {
+func (b *Batch) instant(t time.Time) []byte {
 	start := len(b.arena)
-	b.arena = t.Time().AppendFormat(b.arena, time.RFC3339Nano)
+	b.arena = t.AppendFormat(b.arena, time.RFC3339Nano)
 	return b.tail(len(b.arena) - start)
 }
 
@@ -224,7 +253,7 @@ func (b *Batch) Release() {
 	}
 	clear(b.entries)
 	clear(b.headers)
-	b.entries, b.headers, b.arena, b.traceparent = b.entries[:0], b.headers[:0], b.arena[:0], nil
+	b.entries, b.headers, b.arena, b.traceparent, b.attributes = b.entries[:0], b.headers[:0], b.arena[:0], nil, nil
 	b.log.batches.Put(b)
 }
 

@@ -9,6 +9,8 @@ var (
 	ErrTooLarge = errors.New("event is larger than the log takes")
 	// ErrUnconfirmed says that the brokers did not confirm in time. The event may or may not be in the log.
 	ErrUnconfirmed = errors.New("the log did not confirm in time")
+	// ErrNotRegistered says that the registry has no schema of use for an event.
+	ErrNotRegistered = errors.New("not registered")
 	// ErrNoPartition says that a topic has no such partition.
 	ErrNoPartition = errors.New("there is no partition")
 )

@@ -24,6 +24,7 @@ type Log struct {
 	admin    *kadm.Client
 	registry *sr.Client
 	codecs   *codecs
+	subjects *subjects
 	batches  sync.Pool
 
 	topicNames map[Topic]string // with prefix, made once
@@ -46,6 +47,7 @@ func New(cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Log, erro
 	if l.codecs, err = newCodecs(registry); err != nil {
 		return nil, err
 	}
+	l.subjects = &subjects{codecs: l.codecs, now: time.Now, known: map[subjectVersion]*registered{}}
 	l.producer, err = kgo.NewClient(append(l.clientOptions(),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),

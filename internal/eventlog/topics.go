@@ -23,6 +23,7 @@ const (
 	TopicProvisioning Topic = "provisioning"
 	TopicEffects      Topic = "effects"
 	TopicClientState  Topic = "client-state"
+	TopicEvents       Topic = "events"
 	TopicDeadLetters  Topic = "deadletters"
 	TopicReceipts     Topic = "receipts"
 )
@@ -40,6 +41,7 @@ func Topics() []TopicSpec {
 		{Name: TopicProvisioning, Partitions: OrderPartitions, Doc: "how provisioning goes, and what operators decided; key client"},
 		{Name: TopicEffects, Partitions: OrderPartitions, Compact: true, Doc: "ledger of effects on the world outside; key effect id, in the client's partition"},
 		{Name: TopicClientState, Partitions: OrderPartitions, Compact: true, Doc: "latest state of each client; key client"},
+		{Name: TopicEvents, Partitions: 12, Retention: 365 * day, Doc: "events of anybody's own kinds; key partitionkey, subject or source"},
 		{Name: TopicDeadLetters, Partitions: 12, Retention: 365 * day, Doc: "what could not be handled; key of the original record"},
 		{Name: TopicReceipts, Partitions: 3, Retention: 365 * day, Doc: "what gateways counted as confirmed; key gateway instance"},
 	}
