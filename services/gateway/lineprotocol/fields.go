@@ -13,7 +13,19 @@ import (
 	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
 )
 
-// token reads up to an unescaped byte of stops. A backslash before one of ",= " and itself takes it literally.
+// What ends a name unless a backslash stands before it, and blanks, which may stand before a line.
+const (
+	inMeasurement = ", "
+	inNames       = ",= "
+	blanks        = " \t"
+)
+
+// escapes tells whether text begins with a backslash that takes one of stops literally.
+func escapes(text []byte, stops string) bool {
+	return text[0] == '\\' && len(text) > 1 && strings.IndexByte(stops, text[1]) >= 0
+}
+
+// token reads up to an unescaped byte of stops.
 func (s *Scanner) token(stops string) string {
 	for i, c := range s.buf {
 		if c == '\\' {
@@ -36,14 +48,12 @@ func (s *Scanner) unescape(from int, stops string) string {
 	s.arena = append(s.arena, s.buf[:from]...)
 	i := from
 	for ; i < len(s.buf); i++ {
-		c := s.buf[i]
-		if c == '\\' && i+1 < len(s.buf) && strings.IndexByte(",= ", s.buf[i+1]) >= 0 {
+		if escapes(s.buf[i:], stops) {
 			i++
-			c = s.buf[i]
-		} else if strings.IndexByte(stops, c) >= 0 {
+		} else if strings.IndexByte(stops, s.buf[i]) >= 0 {
 			break
 		}
-		s.arena = append(s.arena, c)
+		s.arena = append(s.arena, s.buf[i])
 	}
 	s.buf = s.buf[i:]
 	return view(s.arena[begin:len(s.arena):len(s.arena)])
@@ -51,7 +61,7 @@ func (s *Scanner) unescape(from int, stops string) string {
 
 func (s *Scanner) fields(r *schemas.TelemetryReported, measurement string) (wrong string) {
 	for {
-		field := s.token("=, ")
+		field := s.token(inNames)
 		if field == "" || len(s.buf) == 0 || s.buf[0] != '=' {
 			return "want field=value"
 		}
@@ -125,42 +135,57 @@ func parseFloat(word string) (v schemas.Value, wrong string) {
 	return schemas.DoubleValue(f), ""
 }
 
-// text reads a text in quotes, where a backslash takes a quote or a backslash literally.
+// text reads a text in quotes.
 func (s *Scanner) text() (v schemas.Value, wrong string) {
-	begin, plain := len(s.arena), true
-	for i := 1; i < len(s.buf); i++ {
-		c := s.buf[i]
-		if c == '"' {
-			text := view(s.buf[1:i])
-			if !plain {
-				text = view(s.arena[begin:len(s.arena):len(s.arena)])
-			}
-			if s.buf = s.buf[i+1:]; len(s.buf) > 0 && s.buf[0] != ',' && s.buf[0] != ' ' {
-				return v, "text after the quotes"
-			}
-			if len(text) > s.o.Limits.Text {
-				return v, fmt.Sprintf("the text is %d bytes long, %d are allowed", len(text), s.o.Limits.Text)
-			}
-			return schemas.TextValue(text), ""
-		}
-		if c == '\\' && i+1 < len(s.buf) && (s.buf[i+1] == '"' || s.buf[i+1] == '\\') {
-			if plain {
-				s.arena, plain = append(s.arena, s.buf[1:i]...), false
-			}
+	length := textEnd(s.buf[1:])
+	if length < 0 {
+		return v, "the quotes do not end"
+	}
+	text := s.unquote(s.buf[1 : 1+length])
+	if s.buf = s.buf[length+2:]; len(s.buf) > 0 && s.buf[0] != ',' && s.buf[0] != ' ' {
+		return v, "text after the quotes"
+	}
+	if len(text) > s.o.Limits.Text {
+		return v, fmt.Sprintf("the text is %d bytes long, %d are allowed", len(text), s.o.Limits.Text)
+	}
+	return schemas.TextValue(text), ""
+}
+
+// inText is what a backslash takes literally in a text.
+const inText = `"\`
+
+// textEnd returns how many bytes stand before the quote that ends a text, or -1.
+func textEnd(text []byte) int {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case escapes(text[i:], inText):
 			i++
-			c = s.buf[i]
-		}
-		if !plain {
-			s.arena = append(s.arena, c)
+		case text[i] == '"':
+			return i
 		}
 	}
-	return v, "the quotes do not end"
+	return -1
+}
+
+// unquote takes the backslashes out of a text that have done their work, into the arena if there are any.
+func (s *Scanner) unquote(text []byte) string {
+	if bytes.IndexByte(text, '\\') < 0 {
+		return view(text)
+	}
+	begin := len(s.arena)
+	for i := 0; i < len(text); i++ {
+		if escapes(text[i:], inText) {
+			i++
+		}
+		s.arena = append(s.arena, text[i])
+	}
+	return view(s.arena[begin:len(s.arena):len(s.arena)])
 }
 
 // timestamp reads what is left of the line and gives its time to the line's readings.
 func (s *Scanner) timestamp(readings []schemas.Reading) (wrong string) {
 	at := s.o.Now
-	if text := view(bytes.Trim(s.buf, " \t")); text != "" {
+	if text := view(bytes.Trim(s.buf, blanks)); text != "" {
 		if s.buf[0] != ' ' {
 			return "want ' ' before the timestamp"
 		}
@@ -188,7 +213,7 @@ func (s *Scanner) timestamp(readings []schemas.Reading) (wrong string) {
 // instant turns a count of units into microseconds.
 func (s *Scanner) instant(n int64) (schemas.Time, bool) {
 	if s.o.Unit < time.Microsecond {
-		return schemas.Time(n / 1000), true
+		return schemas.TimeOf(time.Unix(0, n)), true // down, also before 1970
 	}
 	factor := int64(s.o.Unit / time.Microsecond)
 	if n > math.MaxInt64/factor || n < -math.MaxInt64/factor {

@@ -6,6 +6,11 @@
 // report, in the order in which their tags were first seen, its readings in the order of the lines. A field is a reading: its
 // metric is "measurement.field", or just "measurement" for a field called "value".
 //
+// A backslash takes literally what would end the name it stands in: a comma or a space, and but for the measurement also '=';
+// in a field's text, a quote or a backslash. Anywhere else it is a character like others, so `a\\ b` is the name `a\ b`, and a
+// text "C:\new" has no line feed. (The published Go client writes a line feed in a text as \n. InfluxDB keeps those two
+// characters, and so do we.)
+//
 // A line that is wrong is refused by its number and the others are read, as InfluxDB does. Nothing is allocated per reading
 // in the steady state: texts are views into the body, or into an arena of the Scanner; they live until the next Scan.
 package lineprotocol
@@ -109,38 +114,41 @@ func cutLine(body []byte) (line, rest []byte, newlines int) {
 		end = len(body)
 	}
 	if bytes.IndexByte(body[:end], '"') >= 0 {
-		end, newlines = lineEnd(body)
+		end, newlines = lineEnd(body, end)
 	}
 	line = body[:end]
 	rest = body[min(end+1, len(body)):]
 	return bytes.TrimSuffix(line, []byte("\r")), rest, newlines
 }
 
-// lineEnd finds the line feed that ends a line with quotes in it. Quotes count only in a field's value, after its '='.
-func lineEnd(body []byte) (end, newlines int) {
-	quoted := false
-	for i := 0; i < len(body); i++ {
-		switch c := body[i]; {
-		case c == '\\':
-			i++
-		case c == '"' && (quoted || i > 0 && body[i-1] == '='):
-			quoted = !quoted
-		case c == '\n' && !quoted:
-			return i, newlines
-		case c == '\n':
-			newlines++
+// lineEnd finds the line feed that ends a line with quotes in it; feed is the first there is. Only the text of a field holds
+// others: it opens with =" behind the line's first space, and a comment has none. A text that never ends makes this line
+// wrong, and no other.
+func lineEnd(body []byte, feed int) (end, newlines int) {
+	at := len(body) - len(bytes.TrimLeft(body, blanks))
+	if at < len(body) && body[at] == '#' {
+		return feed, 0
+	}
+	for fields := false; at < len(body) && body[at] != '\n'; at++ {
+		switch {
+		case escapes(body[at:], inNames):
+			at++
+		case body[at] == ' ':
+			fields = true
+		case fields && bytes.HasPrefix(body[at:], []byte(`="`)):
+			length := textEnd(body[at+2:])
+			if length < 0 {
+				return feed, 0
+			}
+			newlines += bytes.Count(body[at+2:at+2+length], []byte{'\n'})
+			at += 2 + length
 		}
 	}
-	if quoted { // the quotes never end: the first line feed ends the line, and only this line is wrong
-		if first := bytes.IndexByte(body, '\n'); first >= 0 {
-			return first, 0
-		}
-	}
-	return len(body), newlines
+	return at, newlines
 }
 
 func (s *Scanner) scanLine(line []byte, number int, valid bool) {
-	line = bytes.TrimLeft(line, " \t")
+	line = bytes.TrimLeft(line, blanks)
 	if len(line) == 0 || line[0] == '#' {
 		return
 	}
@@ -161,7 +169,7 @@ func (s *Scanner) scanLine(line []byte, number int, valid bool) {
 // read reads a line. It returns what is wrong with it, and then has added nothing.
 func (s *Scanner) read(line []byte) (wrong string) {
 	s.buf = line
-	measurement := s.token(", ")
+	measurement := s.token(inMeasurement)
 	if measurement == "" {
 		return "the measurement is missing"
 	}
@@ -193,10 +201,10 @@ func (s *Scanner) read(line []byte) (wrong string) {
 // tagSet returns the raw tags, and moves to the fields.
 func (s *Scanner) tagSet() (tags string, ok bool) {
 	for i := 0; i < len(s.buf); i++ {
-		switch s.buf[i] {
-		case '\\':
+		switch {
+		case escapes(s.buf[i:], inNames):
 			i++
-		case ' ':
+		case s.buf[i] == ' ':
 			tags = view(s.buf[:i])
 			s.buf = bytes.TrimLeft(s.buf[i:], " ")
 			return tags, len(s.buf) > 0
@@ -228,12 +236,12 @@ func (s *Scanner) begin(r *schemas.TelemetryReported, tags string) (wrong string
 	defer func() { s.buf = rest }()
 	for s.buf = []byte(tags); len(s.buf) > 0; {
 		s.buf = s.buf[1:] // the comma
-		name := s.token("=, ")
+		name := s.token(inNames)
 		if name == "" || len(s.buf) == 0 || s.buf[0] != '=' {
 			return "want name=value in the tags"
 		}
 		s.buf = s.buf[1:]
-		value := s.token(",= ")
+		value := s.token(inNames)
 		if value == "" || len(s.buf) > 0 && s.buf[0] != ',' {
 			return fmt.Sprintf("tag %q has no value, or one with an unescaped '='", name)
 		}
