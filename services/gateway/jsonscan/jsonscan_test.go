@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
@@ -189,40 +191,69 @@ func TestManyMetrics(t *testing.T) {
 	}
 }
 
+// FuzzReport holds the scanner against the reference, in both shapes: the same reports, the same number of refusals, and the same
+// verdict on the document.
 func FuzzReport(f *testing.F) {
-	f.Add([]byte(`{"client":"c","device":"d","time":"2026-11-24T03:59:59.5Z","readings":{"a":21.5,"b":true,"c":"ok","d":-7}}`))
+	const one = `{"client":"c","device":"d","time":"2026-11-24T03:59:59.5Z","readings":{"a":21.5,"b":true,"c":"ok","d":-7}}`
+	f.Add([]byte(one))
+	f.Add([]byte("[" + one + `,{"client":"c","device":"d"},7]`))
+	f.Add([]byte(one + "\n\n" + one + "x\n" + one))
 	f.Add([]byte(`{"client":"c","device":"d","labels":{"a":"b"},"event_id":"x","attempt":2,"readings":[{"metric":"a","time":1795492798000,"value":1,"unit":"C"}],"z":[1,{"k":null}]}`))
-	var s Scanner
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if strings.Count(string(data), "[")+strings.Count(string(data), "{") > maxDepth || strings.Count(string(data), ":") > maxUnknown {
 			return // bounds of our own, which the reference does not have
 		}
-		want := reference(data, limits, now)
-		var got schemas.TelemetryReported
-		s.Start(data, Document, limits, now)
-		more, refusal := s.Next(&got)
-		if more && refusal == nil {
-			if s.space(); s.pos < len(s.buf) || s.state == inArray {
-				return // more than one report
-			}
+		want, broken := referenceDocument(data, limits, now)
+		if got := outcomes(scanAll(string(data), Document, limits)); got != shown(want, broken) {
+			t.Errorf("document %q:\ngot  %s\nwant %s", data, got, shown(want, broken))
 		}
-		if (refusal == nil) != (want != nil) {
-			t.Fatalf("%q: got %v, the reference %+v", data, refusal, want)
-		}
-		if want != nil && fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", *want) {
-			t.Fatalf("%q:\ngot  %+v\nwant %+v", data, got, *want)
+		want, broken = referenceLines(data, limits, now)
+		if got := outcomes(scanAll(string(data), Lines, limits)); got != shown(want, broken) {
+			t.Errorf("lines %q:\ngot  %s\nwant %s", data, got, shown(want, broken))
 		}
 	})
 }
 
+// shown are reports, nil where one is refused, as a text. Those of a broken document do not count: none of them is taken.
+func shown(reports []*schemas.TelemetryReported, broken bool) string {
+	if broken {
+		return "broken"
+	}
+	var b strings.Builder
+	for _, r := range reports {
+		if r == nil {
+			b.WriteString("refused\n")
+			continue
+		}
+		fmt.Fprintf(&b, "%+v\n", *r)
+	}
+	return b.String()
+}
+
+func outcomes(reports []*schemas.TelemetryReported, refusals []*Refusal) string {
+	broken := false
+	for i, refusal := range refusals {
+		if refusal != nil {
+			broken = broken || refusal.Broken
+			reports[i] = nil
+		}
+	}
+	return shown(reports, broken)
+}
+
 func FuzzNumber(f *testing.F) {
-	for _, seed := range []string{"0", "-0.0", "1.7976931348623157e308", "123456789012345678901234567890", "4.35", "0.1e-5", "9007199254740993.0", "1e23"} {
+	for _, seed := range []string{"0", "-0.0", "1.7976931348623157e308", "123456789012345678901234567890", "4.35", "0.1e-5", "9007199254740993.0", "1e23", "01", "1.", "-"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		s := Scanner{buf: []byte(text)}
 		n, ok := s.number()
-		if !ok || s.pos != len(text) {
+		value := jsontext.Value(text)
+		isNumber := value.Kind() == '0' && value.IsValid() && strings.TrimSpace(text) == text
+		if whole := ok && s.pos == len(text); whole != isNumber {
+			t.Errorf("%q: taken as a number: %v, want %v", text, whole, isNumber)
+		}
+		if !isNumber {
 			return
 		}
 		want, err := strconv.ParseFloat(text, 64)

@@ -1,6 +1,7 @@
 package jsonscan
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -14,6 +15,41 @@ import (
 
 	"github.com/fieldlog/fieldlog/schemas"
 )
+
+// referenceDocument reads a document: reports one after the other, or an array of them. A report that is refused is nil. broken
+// says that the document is no JSON, or empty.
+func referenceDocument(data []byte, limits Limits, now schemas.Time) (reports []*schemas.TelemetryReported, broken bool) {
+	d := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)) // they concern one report
+	array := d.PeekKind() == '['
+	if array {
+		if _, err := d.ReadToken(); err != nil {
+			return nil, true
+		}
+	}
+	for !array || d.PeekKind() != ']' {
+		value, err := d.ReadValue()
+		if errors.Is(err, io.EOF) && !array && len(reports) > 0 {
+			return reports, false
+		}
+		if err != nil || value.Kind() == '0' && bytes.ContainsAny(data[d.InputOffset():min(d.InputOffset()+1, int64(len(data)))], "0123456789") {
+			return nil, true // 00 is no number, and not two either
+		}
+		reports = append(reports, reference(value, limits, now))
+	}
+	_, end := d.ReadToken()
+	_, after := d.ReadToken()
+	return reports, len(reports) == 0 || end != nil || !errors.Is(after, io.EOF)
+}
+
+// referenceLines reads a report from each line that is not blank. broken says that there is none.
+func referenceLines(data []byte, limits Limits, now schemas.Time) (reports []*schemas.TelemetryReported, broken bool) {
+	for line := range bytes.Lines(data) {
+		if len(bytes.Trim(line, " \t\r\n")) > 0 {
+			reports = append(reports, reference(line, limits, now))
+		}
+	}
+	return reports, len(reports) == 0
+}
 
 // reference reads one report the slow way, with a published tokenizer. It returns nil where the scanner must refuse.
 func reference(data []byte, limits Limits, now schemas.Time) *schemas.TelemetryReported {
