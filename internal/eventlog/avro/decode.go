@@ -111,22 +111,25 @@ func decodeField(reader, s hamba.Schema, t reflect.Type) (func(*source, unsafe.P
 // decodeScalar covers the primitive types and Avro's promotions among them; nil where there is none.
 func decodeScalar(from hamba.Type, t reflect.Type) func(*source, unsafe.Pointer) {
 	text := from == hamba.String || from == hamba.Bytes
-	whole := from == hamba.Int || from == hamba.Long
 	switch {
 	case t.Kind() == reflect.String && text:
 		return readString
 	case isBytes(t) && text:
 		return func(s *source, p unsafe.Pointer) { *(*[]byte)(p) = s.bytes() }
-	case t.Kind() == reflect.Int64 && whole:
+	case t.Kind() == reflect.Int64 && from == hamba.Long:
 		return func(s *source, p unsafe.Pointer) { *(*int64)(p) = s.long() }
+	case t.Kind() == reflect.Int64 && from == hamba.Int:
+		return func(s *source, p unsafe.Pointer) { *(*int64)(p) = int64(s.int()) }
 	case t.Kind() == reflect.Int32 && from == hamba.Int:
-		return func(s *source, p unsafe.Pointer) { *(*int32)(p) = int32(s.long()) }
+		return func(s *source, p unsafe.Pointer) { *(*int32)(p) = s.int() }
 	case t.Kind() == reflect.Float64 && from == hamba.Double:
 		return func(s *source, p unsafe.Pointer) { *(*float64)(p) = s.double() }
 	case t.Kind() == reflect.Float64 && from == hamba.Float:
 		return func(s *source, p unsafe.Pointer) { *(*float64)(p) = float64(s.float()) }
-	case t.Kind() == reflect.Float64 && whole:
+	case t.Kind() == reflect.Float64 && from == hamba.Long:
 		return func(s *source, p unsafe.Pointer) { *(*float64)(p) = float64(s.long()) }
+	case t.Kind() == reflect.Float64 && from == hamba.Int:
+		return func(s *source, p unsafe.Pointer) { *(*float64)(p) = float64(s.int()) }
 	case t.Kind() == reflect.Bool && from == hamba.Boolean:
 		return func(s *source, p unsafe.Pointer) { *(*bool)(p) = s.bool() }
 	}
@@ -219,8 +222,10 @@ func (s *source) value(t hamba.Type) schemas.Value {
 		return schemas.DoubleValue(s.double())
 	case hamba.Float:
 		return schemas.DoubleValue(float64(s.float()))
-	case hamba.Long, hamba.Int:
+	case hamba.Long:
 		return schemas.IntegerValue(s.long())
+	case hamba.Int:
+		return schemas.IntegerValue(int64(s.int()))
 	case hamba.Boolean:
 		return schemas.BooleanValue(s.bool())
 	case hamba.String, hamba.Bytes:

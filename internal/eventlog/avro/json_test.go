@@ -153,6 +153,14 @@ func TestHostileBytesStayBounded(t *testing.T) {
 	if _, err := ToJSON(nulls, appendLong(nil, 1<<40)); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a million million nulls: got %v, want ErrCorrupt", err)
 	}
+	wide := schemaOf(t, `{"type":"record","name":"W","fields":[{"name":"n","type":"int"}]}`)
+	if text, err := ToJSON(wide, appendLong(nil, 1<<40)); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("an int of 41 bits: got %s %v, want ErrCorrupt", text, err)
+	}
+	src := source{buf: []byte(strings.Repeat("\x02", 1<<20))}
+	if src.skip(list.record); !src.bad {
+		t.Error("a million levels were skipped")
+	}
 }
 
 // FuzzJSON holds that what FromJSON takes comes back from ToJSON, is taken again, and is then the same bytes.

@@ -12,6 +12,13 @@ func skip(s hamba.Schema) func(*source, unsafe.Pointer) {
 }
 
 func (s *source) skip(schema hamba.Schema) {
+	if s.depth++; s.depth > maxDepth {
+		s.fail()
+	}
+	defer func() { s.depth-- }()
+	if s.bad {
+		return
+	}
 	switch schema := schema.(type) {
 	case *hamba.RecordSchema:
 		for _, f := range schema.Fields() {
@@ -53,8 +60,10 @@ func (s *source) skipPrimitive(t hamba.Type) {
 	switch t {
 	case hamba.String, hamba.Bytes:
 		s.bytes()
-	case hamba.Long, hamba.Int, hamba.Enum:
+	case hamba.Long:
 		s.long()
+	case hamba.Int, hamba.Enum:
+		s.int()
 	case hamba.Double:
 		s.fixed(8)
 	case hamba.Float:

@@ -26,9 +26,10 @@ func appendBool(dst []byte, v bool) []byte {
 
 // source reads Avro binary. The first failure sticks: every later read returns zero, and ok turns false.
 type source struct {
-	buf []byte
-	pos int
-	bad bool
+	buf   []byte
+	pos   int
+	depth int // of the value that is skipped
+	bad   bool
 }
 
 func (s *source) fail() { s.bad, s.pos = true, len(s.buf) }
@@ -58,6 +59,17 @@ func (s *source) longSlow() int64 {
 	}
 	s.fail()
 	return 0
+}
+
+// int reads an Avro int: 32 bits, in five bytes at most.
+func (s *source) int() int32 {
+	start := s.pos
+	v := s.long()
+	if v != int64(int32(v)) || s.pos-start > 5 {
+		s.fail()
+		return 0
+	}
+	return int32(v)
 }
 
 // bytes returns the next length-prefixed bytes, which point into the source.

@@ -109,7 +109,9 @@ func (w *jsonWriter) scalar(s hamba.Schema) {
 		w.text(string(w.src.bytes()))
 	case hamba.Bytes:
 		w.base64(w.src.bytes())
-	case hamba.Int, hamba.Long:
+	case hamba.Int:
+		w.integer(s, int64(w.src.int()))
+	case hamba.Long:
 		w.integer(s, w.src.long())
 	case hamba.Double:
 		w.double(w.src.double(), 64)
