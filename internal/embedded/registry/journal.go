@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -24,17 +28,24 @@ type change struct {
 	Answer []byte `json:"answer,omitempty"`
 }
 
-// decodeChange reads a record of the topic.
+// decodeChange reads a record of the topic. What it returns without an error can be asked of a registry again.
 func decodeChange(value []byte) (change, error) {
 	var c change
 	if err := json.Unmarshal(value, &c); err != nil {
 		return c, err
 	}
-	if c.Method == "" || len(c.Path) == 0 || c.Path[0] != '/' || c.Status < 200 || c.Status > 299 {
+	_, err := url.ParseRequestURI(c.Path)
+	if err != nil || c.Path[0] != '/' || strings.ContainsFunc(c.Path, notInTarget) || !slices.Contains(changing, c.Method) || c.Status < 200 || c.Status > 299 {
 		return c, errors.New("it is no change of this registry")
 	}
 	return c, nil
 }
+
+// changing are the methods of requests that may change the registry.
+var changing = []string{http.MethodPost, http.MethodPut, http.MethodDelete}
+
+// notInTarget tells what would end a request's target, or its line.
+func notInTarget(r rune) bool { return r <= ' ' || r == 0x7f }
 
 // journal is the topic.
 type journal struct {

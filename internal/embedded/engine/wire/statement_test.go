@@ -73,18 +73,27 @@ func TestSplitRefuses(t *testing.T) {
 	f("INSERT INTO t FROM INFILE 'x' FORMAT CSV", "INTO_OUTFILE_NOT_ALLOWED")
 }
 
+// FuzzSplit holds the ways to send a statement against each other: in the URL, in the body, or half in either, it is the same
+// statement with the same data. Nothing is lost or made up on the way.
 func FuzzSplit(f *testing.F) {
 	f.Add("INSERT INTO t (a) FORMAT TSV", []byte("1\n"))
 	f.Add("", []byte("SELECT 'x' FORMAT JSON SETTINGS a=1;"))
 	f.Add("SELECT $a$ $a$, `b\\``", []byte("/* -- */"))
 	f.Fuzz(func(t *testing.T, query string, body []byte) {
-		s, err := split(query, body)
-		if err != nil {
-			return
-		}
 		whole := body
 		if query != "" {
 			whole = append([]byte(query+"\n"), body...)
+		}
+		s, err := split(query, body)
+		same, sameErr := split("", whole)
+		if (err == nil) != (sameErr == nil) {
+			t.Fatalf("%q and %q: got %v, as one text %v", query, body, err, sameErr)
+		}
+		if err != nil {
+			return
+		}
+		if s.hasData != same.hasData || s.format != same.format || !bytes.Equal(s.head, same.head) || !bytes.Equal(s.data, same.data) {
+			t.Errorf("%q and %q: got %+v, as one text %+v", query, body, s, same)
 		}
 		if s.hasData && (!bytes.HasPrefix(whole, s.head) || !bytes.HasSuffix(whole, s.data) || len(s.head)+len(s.data) > len(whole)) {
 			t.Errorf("head %q and data %q are not of %q", s.head, s.data, whole)
