@@ -6,8 +6,9 @@
 //   - A produce is acknowledged after its batch is written and synced to disk (kfake's SyncWrites); so is an offset commit.
 //     Both survive a kill -9 of the process, topic ids, settings and producer state included.
 //   - Records are read from segment files; memory holds only the index of what was read lately.
-//   - When the data folder's file system runs out of room, produces are refused with KAFKA_STORAGE_ERROR, which clients
-//     retry, before a write can fail half way.
+//   - When the data folder's file system runs out of room, requests that would write are refused, before a write can fail half
+//     way: produces first, with KAFKA_STORAGE_ERROR, which clients retry; offset commits and the like while there is room
+//     for a quarter of that. They are taken again as soon as there is.
 //
 // Limits: one request at a time touches the log, so throughput is that of one core and one disk; everything is on one
 // machine. Use Apache Kafka where either matters: nothing else changes.
@@ -15,18 +16,13 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sys/unix"
 )
 
 // Config says where the broker listens and keeps its data.
@@ -35,7 +31,8 @@ type Config struct {
 	Addr string
 	// Dir is the data folder. One process may use it at a time.
 	Dir string
-	// MinFree is the room in bytes that must be left on Dir's file system for a produce to be taken. Default 256 MiB.
+	// MinFree is the room in bytes that a produce must leave on Dir's file system, and a quarter of it is what other requests
+	// must. Default 256 MiB.
 	MinFree int64
 	// Logger gets the broker's warnings.
 	Logger *slog.Logger
@@ -53,7 +50,7 @@ func New(cfg Config) *Broker {
 	if cfg.MinFree == 0 {
 		cfg.MinFree = 256 << 20
 	}
-	return &Broker{cfg: cfg, room: room{dir: cfg.Dir, min: cfg.MinFree}}
+	return &Broker{cfg: cfg, room: room{dir: cfg.Dir, min: cfg.MinFree, logger: cfg.Logger}}
 }
 
 // Start opens the data folder, whatever state a crash left it in, and listens.
@@ -83,7 +80,9 @@ func (b *Broker) Start() error {
 		return fmt.Errorf("start broker on %q with data in %q: %w; change --kafka-listen if the address is taken", b.cfg.Addr, b.cfg.Dir, err)
 	}
 	b.cluster = cluster
-	cluster.ControlKey(int16(kmsg.Produce), b.guard)
+	for _, key := range writing {
+		cluster.ControlKey(int16(key), b.guard)
+	}
 	return nil
 }
 
@@ -107,62 +106,6 @@ func (b *Broker) Close() error {
 		b.cluster.Close()
 	}
 	return nil
-}
-
-// guard refuses a produce while there is no room. It is called for every produce, one at a time.
-func (b *Broker) guard(r kmsg.Request) (kmsg.Response, error, bool) { //nolint:revive // the order is the cluster's
-	b.cluster.KeepControl()
-	err := b.room.check()
-	if err == nil {
-		return nil, nil, false
-	}
-	b.cfg.Logger.Error("refused a produce", "error", err)
-	req, ok := r.(*kmsg.ProduceRequest)
-	if !ok {
-		return nil, nil, false
-	}
-	resp := req.ResponseKind().(*kmsg.ProduceResponse)
-	for _, t := range req.Topics {
-		topic := kmsg.NewProduceResponseTopic()
-		topic.Topic, topic.TopicID = t.Topic, t.TopicID
-		for _, p := range t.Partitions {
-			part := kmsg.NewProduceResponseTopicPartition()
-			part.Partition, part.ErrorCode = p.Partition, kerr.KafkaStorageError.Code
-			topic.Partitions = append(topic.Partitions, part)
-		}
-		resp.Topics = append(resp.Topics, topic)
-	}
-	return resp, nil, true
-}
-
-// room looks for room on a file system, at most once a second.
-type room struct {
-	dir string
-	min int64
-
-	mu   sync.Mutex
-	last time.Time
-	err  error
-}
-
-var errFull = errors.New("the disk is nearly full")
-
-func (r *room) check() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if time.Since(r.last) < time.Second {
-		return r.err
-	}
-	r.last, r.err = time.Now(), nil
-	var stat unix.Statfs_t
-	if err := unix.Statfs(r.dir, &stat); err != nil {
-		r.err = fmt.Errorf("look for room in %q: %w", r.dir, err)
-		return r.err
-	}
-	if free := int64(stat.Bavail) * int64(stat.Bsize); free < r.min { //nolint:unconvert // it is unsigned on darwin
-		r.err = fmt.Errorf("%w: %q has %d MiB free, %d MiB must stay free", errFull, r.dir, free>>20, r.min>>20)
-	}
-	return r.err
 }
 
 // logger passes the broker's warnings on.

@@ -60,6 +60,7 @@ func Serve(ctx context.Context, cfg ServeConfig, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	db.Preset(fmt.Sprintf("min_free_disk_bytes_to_perform_insert=%d", minFree))
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Addr)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for ClickHouse clients: %w", err), db.Close())
@@ -105,6 +106,10 @@ func stop(server *http.Server, db *chdb.DB, patience time.Duration) error {
 		return errors.Join(errors.New("close the engine: statements run on; what they have not stored is lost"), kill)
 	}
 }
+
+// minFree is the room in bytes that must be left on the disk for an INSERT to be taken. It is more than the embedded broker
+// insists on, which may well be on the same disk: the log goes on when tables no longer do, and both before a write can fail.
+const minFree = 512 << 20
 
 // serverSettings bound the engine, which takes most of the machine by itself. The sizes of its background pools follow the
 // number of processors.

@@ -23,6 +23,7 @@ type DB struct {
 	lib    *library
 	dir    string
 	keeper unsafe.Pointer // the connection that keeps the engine open between requests
+	preset []string
 
 	mu     sync.RWMutex // held for reading while connections are opened
 	closed bool
@@ -46,6 +47,10 @@ func Open(libraryPath, dataDir string, options ...string) (*DB, error) {
 	return db, nil
 }
 
+// Preset gives every connection that is opened from now on settings, "name=value", which a statement may override. Call it before
+// the first Connect.
+func (db *DB) Preset(settings ...string) { db.preset = settings }
+
 // connect opens a connection with arguments, nil if the engine refuses.
 func (db *DB) connect(options ...string) unsafe.Pointer {
 	var m memory
@@ -67,7 +72,7 @@ func (db *DB) Connect(tag string) (*Conn, error) {
 	if db.closed {
 		return nil, ErrClosed
 	}
-	handle := db.connect("log_comment=" + tag)
+	handle := db.connect(append([]string{"log_comment=" + tag}, db.preset...)...)
 	if handle == nil {
 		return nil, &Error{Text: "Code: 203. DB::Exception: the engine opened no connection. (NO_FREE_CONNECTION)"}
 	}
