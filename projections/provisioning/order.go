@@ -1,0 +1,100 @@
+package provisioning
+
+import "github.com/fieldlog/fieldlog/schemas"
+
+// Order is an order and how far it is.
+type Order struct {
+	Client, ID string
+	// Terms are those of the latest version.
+	Terms schemas.Terms
+	// Version is the latest accepted one; 0 when only its provisioning is known.
+	Version int32
+	// Cancelled says that it is to be removed.
+	Cancelled bool
+	// TraceID is that of the input that asked for the version, Cause its event id, Place its offset: a client's orders are
+	// worked on in that order.
+	TraceID string
+	Cause   string
+	Place   int64
+
+	progress Progress
+}
+
+// Progress is how far a version of an order is.
+type Progress struct {
+	Version int32
+	// Requested and Started say that these facts were told.
+	Requested, Started bool
+	// Done counts the steps that are done.
+	Done int32
+	// Attempt counts the tries of the present step that failed, NextTry is when it may be tried again.
+	Attempt int32
+	NextTry schemas.Time
+	// Ended is succeeded, abandoned or deprovisioned, empty before that.
+	Ended schemas.ProvisioningState
+	// GiveUp says that an operator wants it abandoned.
+	GiveUp bool
+}
+
+// Progress returns how far the latest version is.
+func (o *Order) Progress() Progress {
+	if o.progress.Version == o.Version {
+		return o.progress
+	}
+	return Progress{Version: o.Version}
+}
+
+// Open tells whether something is still to be done for the order.
+func (o *Order) Open() bool { return o.Version > 0 && o.Progress().Ended == "" }
+
+// at makes room for the progress of a version. It returns nil when a later one is known.
+func (o *Order) at(version int32) *Progress {
+	if version < o.progress.Version {
+		return nil
+	}
+	if version > o.progress.Version {
+		o.progress = Progress{Version: version}
+	}
+	return &o.progress
+}
+
+func (o *Order) progressed(e *schemas.ProvisioningProgressed) {
+	p := o.at(e.Version)
+	if p == nil {
+		return
+	}
+	switch e.State {
+	case schemas.ProvisioningRequested:
+		p.Requested = true
+	case schemas.ProvisioningStarted:
+		p.Requested, p.Started = true, true
+	case schemas.ProvisioningStep:
+		if e.Step > p.Done {
+			p.Done, p.Attempt, p.NextTry = e.Step, 0, 0
+		}
+	case schemas.ProvisioningFailed:
+		p.Attempt, p.NextTry = e.Attempt+1, e.NextTry
+	case schemas.ProvisioningSucceeded, schemas.ProvisioningAbandoned, schemas.ProvisioningDeprovisioned:
+		p.Ended, p.GiveUp = e.State, false
+	}
+}
+
+func (o *Order) intervened(e *schemas.ProvisioningIntervened) {
+	version := e.Version
+	if version == 0 {
+		version = o.progress.Version
+	}
+	p := o.at(version)
+	if p == nil {
+		return
+	}
+	switch e.Action {
+	case schemas.InterventionRetry:
+		p.Attempt, p.NextTry, p.GiveUp = 0, 0, false
+		if p.Ended == schemas.ProvisioningAbandoned {
+			p.Ended = ""
+		}
+	case schemas.InterventionAbandon:
+		p.GiveUp = p.Ended == ""
+	}
+}

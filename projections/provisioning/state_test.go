@@ -1,0 +1,158 @@
+package provisioning_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/fieldlog/fieldlog/projections/provisioning"
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+func accepted(client, id string, version int32, place int64) schemas.Event {
+	e := &schemas.OrderAccepted{OrderID: id, Client: client, Version: version, Terms: schemas.Terms{Namespace: id, Product: "Product-A"}}
+	e.Cause, e.CauseOffset, e.TraceID = fmt.Sprint("cause-", place), place, fmt.Sprint("trace-", place)
+	return e
+}
+
+func cancelled(client, id string, version int32, place int64) schemas.Event {
+	e := &schemas.OrderCancelled{OrderID: id, Client: client, Version: version}
+	e.Cause, e.CauseOffset = fmt.Sprint("cause-", place), place
+	return e
+}
+
+func progressed(client, id string, version int32, state schemas.ProvisioningState, step, attempt int32) schemas.Event {
+	e := &schemas.ProvisioningProgressed{OrderID: id, Client: client, Version: version, State: state, Step: step, Steps: 3}
+	e.Attempt = attempt
+	if state == schemas.ProvisioningFailed {
+		e.NextTry = schemas.Time(1000 * (int64(attempt) + 1))
+	}
+	return e
+}
+
+func intervened(client, id string, version int32, action schemas.Intervention) schemas.Event {
+	return &schemas.ProvisioningIntervened{OrderID: id, Client: client, Version: version, Action: action}
+}
+
+func effect(id string, state schemas.EffectState) schemas.Event {
+	return &schemas.EffectRecorded{EffectID: id, State: state}
+}
+
+// describe writes a state down.
+func describe(s *provisioning.State) string {
+	var b strings.Builder
+	for _, o := range s.All() {
+		fmt.Fprintf(&b, "%s/%s v%d cancelled=%v trace=%s %+v\n", o.Client, o.ID, o.Version, o.Cancelled, o.TraceID, o.Progress())
+	}
+	for _, client := range s.Waiting() {
+		fmt.Fprintf(&b, "%s waits:", client)
+		for _, o := range s.Queue(client) {
+			fmt.Fprintf(&b, " %s", o.ID)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func TestWhatIsToBeDone(t *testing.T) {
+	f := func(want string, events ...schemas.Event) {
+		t.Helper()
+		s := provisioning.New()
+		for _, e := range events {
+			s.Apply(e)
+		}
+		got := ""
+		for _, client := range s.Waiting() {
+			for _, o := range s.Queue(client) {
+				p := o.Progress()
+				got += fmt.Sprintf("%s:v%d:%d/%d ", o.ID, o.Version, p.Done, p.Attempt)
+			}
+		}
+		if strings.TrimSpace(got) != want {
+			t.Errorf("got %q, want %q", strings.TrimSpace(got), want)
+		}
+	}
+	a1, b1 := accepted("c", "a", 1, 10), accepted("c", "b", 1, 11)
+	f("")
+	f("a:v1:0/0 b:v1:0/0", b1, a1)
+	f("a:v1:2/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 2, 0))
+	f("a:v1:1/2", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0), progressed("c", "a", 1, schemas.ProvisioningFailed, 2, 1))
+	f("", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0))
+	f("a:v2:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), accepted("c", "a", 2, 12))
+	f("a:v2:0/0", a1, accepted("c", "a", 2, 12), progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0))
+	f("b:v1:0/0 a:v2:0/0", a1, b1, accepted("c", "a", 2, 12))
+	f("", a1, progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8))
+	f("a:v1:1/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0), progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8), intervened("c", "a", 1, schemas.InterventionRetry))
+	f("", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), intervened("c", "a", 1, schemas.InterventionRetry))
+	f("a:v2:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), cancelled("c", "a", 2, 12))
+	f("", a1, cancelled("c", "a", 2, 12), progressed("c", "a", 2, schemas.ProvisioningDeprovisioned, 1, 0))
+}
+
+func TestEffectsThatMayHaveHappened(t *testing.T) {
+	s := provisioning.New()
+	s.Apply(effect("x", schemas.EffectIntended))
+	s.Apply(effect("y", schemas.EffectIntended))
+	s.Apply(effect("x", schemas.EffectDone))
+	if s.Begun("x") || !s.Begun("y") || s.Begun("z") {
+		t.Errorf("begun: x %v, y %v, z %v; want y alone", s.Begun("x"), s.Begun("y"), s.Begun("z"))
+	}
+	s.Apply(effect("y", schemas.EffectFailed))
+	if s.Begun("y") {
+		t.Error("y failed and still counts as begun")
+	}
+}
+
+// history returns a random history of the three topics, each in its own order.
+func history(random *rand.Rand) (clients, progress []schemas.Event) {
+	states := schemas.ProvisioningStates()
+	versions := map[string]int32{}
+	for place := range int64(30) {
+		id := fmt.Sprint("o", random.IntN(4))
+		versions[id]++
+		if versions[id] > 1 && random.IntN(5) == 0 {
+			clients = append(clients, cancelled("c"+id, id, versions[id], place))
+			continue
+		}
+		clients = append(clients, accepted("c"+id, id, versions[id], place))
+	}
+	for range 60 {
+		id := fmt.Sprint("o", random.IntN(4))
+		version := 1 + random.Int32N(max(versions[id], 1))
+		if random.IntN(6) == 0 {
+			progress = append(progress, intervened("c"+id, id, version, schemas.Interventions()[random.IntN(2)]))
+			continue
+		}
+		state := states[random.IntN(len(states)-1)] // an end that forgets the order is tested above
+		progress = append(progress, progressed("c"+id, id, version, state, random.Int32N(3), random.Int32N(4)))
+	}
+	return clients, progress
+}
+
+// TestTheOrderBetweenTopicsDoesNotMatter interleaves the topics at random, as they come while it runs, and reads the facts again,
+// as they come after a restart.
+func TestTheOrderBetweenTopicsDoesNotMatter(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		clients, progress := history(random)
+		restarted := provisioning.New()
+		for _, events := range [][]schemas.Event{clients, clients, progress} {
+			for _, e := range events {
+				restarted.Apply(e)
+			}
+		}
+		live := provisioning.New()
+		for c, p := 0, 0; c < len(clients) || p < len(progress); {
+			if p == len(progress) || c < len(clients) && random.IntN(2) == 0 {
+				live.Apply(clients[c])
+				c++
+				continue
+			}
+			live.Apply(progress[p])
+			p++
+		}
+		if got, want := describe(restarted), describe(live); got != want {
+			t.Fatalf("seed %d: after a restart it is\n%s\nand was\n%s", seed, got, want)
+		}
+	}
+}
