@@ -1,0 +1,242 @@
+//go:build kubernetes
+
+package cluster_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/fieldlog/fieldlog/services/provisioner/backend"
+	"github.com/fieldlog/fieldlog/services/provisioner/backend/backendtest"
+	"github.com/fieldlog/fieldlog/services/provisioner/cluster"
+	"github.com/fieldlog/fieldlog/services/provisioner/cluster/clustertest"
+)
+
+// place is a control plane on which the provisioner has the rights of deploy/kubernetes/rbac.yaml and no others.
+type place struct {
+	*clustertest.Cluster
+	objects dynamic.Interface
+}
+
+func start(t *testing.T) *place {
+	t.Helper()
+	c := clustertest.Start(t)
+	objects, err := dynamic.NewForConfig(c.Config(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("../../../deploy/kubernetes/rbac.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	var role rbacv1.ClusterRole
+	var binding rbacv1.ClusterRoleBinding
+	if err := errors.Join(documents.Decode(&role), documents.Decode(&binding)); err != nil {
+		t.Fatal(err)
+	}
+	binding.Subjects = []rbacv1.Subject{{Kind: "User", Name: clustertest.Provisioner, APIGroup: "rbac.authorization.k8s.io"}}
+	if _, err := c.Admin.RbacV1().ClusterRoles().Create(t.Context(), &role, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &binding, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.WaitForRights(t, authorizationv1.ResourceAttributes{Verb: "create", Resource: "namespaces"})
+	return &place{Cluster: c, objects: objects}
+}
+
+// state tells what of ours is in a namespace, and how often it was written.
+func (p *place) state(t *testing.T) func(string) string {
+	return func(namespace string) string {
+		found, err := p.objects.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).Get(t.Context(), namespace, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return ""
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := []string{fmt.Sprint("namespace ", found.GetLabels(), found.GetAnnotations())}
+		for _, kind := range []schema.GroupVersionResource{
+			{Group: "apps", Version: "v1", Resource: "deployments"}, {Version: "v1", Resource: "resourcequotas"}, {Version: "v1", Resource: "secrets"},
+		} {
+			all, err := p.objects.Resource(kind).Namespace(namespace).List(t.Context(), metav1.ListOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range all.Items {
+				lines = append(lines, fmt.Sprint(kind.Resource, " ", o.GetName(), o.GetUID(), o.GetGeneration(), o.GetAnnotations(), o.GetLabels()))
+			}
+		}
+		slices.Sort(lines)
+		return strings.Join(lines, "\n")
+	}
+}
+
+func (p *place) kubernetes(t *testing.T, cfg cluster.Config) *cluster.Kubernetes {
+	t.Helper()
+	cfg.Kubeconfig = p.ProvisionerConfig
+	k, err := cluster.NewKubernetes(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (p *place) helm(t *testing.T, cfg cluster.Config) *cluster.Helm {
+	t.Helper()
+	cfg.Kubeconfig = p.ProvisionerConfig
+	if cfg.Charts == nil {
+		cfg.Charts = map[string]string{"Product-A": "../../../deploy/charts/product-a", "Product-B": "../../../deploy/charts/product-b"}
+	}
+	h, err := cluster.NewHelm(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestOnOneCluster shares a control plane, whose start takes most of the time.
+func TestOnOneCluster(t *testing.T) {
+	p := start(t)
+	t.Run("kubernetes", func(t *testing.T) { backendtest.Run(t, p.kubernetes(t, cluster.Config{}), p.state(t)) })
+	t.Run("helm", func(t *testing.T) { backendtest.Run(t, p.helm(t, cluster.Config{}), p.state(t)) })
+	t.Run("the trace is on the pod", func(t *testing.T) { traced(t, p) })
+	t.Run("why a pod does not run is told", func(t *testing.T) { broken(t, p) })
+	t.Run("a release that died half way is recovered", func(t *testing.T) { pending(t, p) })
+	t.Run("templates can't reach beyond their namespace", func(t *testing.T) { confined(t, p) })
+}
+
+func traced(t *testing.T, p *place) {
+	k := p.kubernetes(t, cluster.Config{})
+	o := backendtest.Order("cliente20", "traced")
+	for _, step := range k.Plan(o) {
+		if err := k.Do(t.Context(), o, step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pods, err := p.Admin.CoreV1().Pods(o.Namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app.business.client=" + o.Client})
+	if err != nil || len(pods.Items) != 1 {
+		t.Fatalf("got %d pods of the client (%v), want 1", len(pods.Items), err)
+	}
+	namespace, err := p.Admin.CoreV1().Namespaces().Get(t.Context(), o.Namespace, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, m := range map[string]metav1.ObjectMeta{"pod": pods.Items[0].ObjectMeta, "namespace": namespace.ObjectMeta} {
+		if m.Annotations["fieldlog.dev/trace-id"] != o.TraceID || m.Annotations["fieldlog.dev/client"] != o.Client || m.Labels["fieldlog.dev/trace-id"] != o.TraceID {
+			t.Errorf("%s has annotations %v and labels %v", what, m.Annotations, m.Labels)
+		}
+	}
+	if env := pods.Items[0].Spec.Containers[0].Env; env[0].Value != o.Client {
+		t.Errorf("the template's ${client} became %q", env[0].Value)
+	}
+}
+
+func broken(t *testing.T, p *place) {
+	f := func(namespace, image, want string) {
+		t.Helper()
+		text, err := fs.ReadFile(cluster.Templates(), "Product-A.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.ReplaceAll(text, []byte("registry.k8s.io/pause:3.10"), []byte(image))
+		k := p.kubernetes(t, cluster.Config{Templates: fstest.MapFS{"Product-A.yaml": {Data: text}}, Rollout: 3 * time.Second})
+		o := backendtest.Order("cliente21", namespace)
+		for _, step := range k.Plan(o)[:3] {
+			if err := k.Do(t.Context(), o, step); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err = k.Do(t.Context(), o, "rollout")
+		var refusal *backend.Refusal
+		if err == nil || errors.As(err, &refusal) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want an error that may pass and says %s", image, err, want)
+		}
+		if done, err := k.Done(t.Context(), o, "rollout"); done || err != nil {
+			t.Errorf("%s: the rollout is done: %v, %v", image, done, err)
+		}
+	}
+	f("pull", clustertest.Pull, "ImagePullBackOff")
+	f("crash", clustertest.Crash, "CrashLoopBackOff")
+}
+
+// pending interrupts Helm in the middle of an install and of an upgrade, as a kill of its process would.
+func pending(t *testing.T, p *place) {
+	o := backendtest.Order("cliente22", "pending")
+	interrupt := func(o backend.Order) {
+		t.Helper()
+		o.Parameters = map[string]string{"image": clustertest.Pull}
+		h := p.helm(t, cluster.Config{Rollout: time.Second})
+		for _, step := range h.Plan(o) {
+			if err := h.Do(t.Context(), o, step); err == nil && step == "release" {
+				t.Fatal("a module whose image cannot be pulled was released")
+			}
+		}
+		p.setPending(t, o.Namespace)
+	}
+	recover := func(o backend.Order) {
+		t.Helper()
+		careful := p.helm(t, cluster.Config{Stale: time.Hour})
+		if err := careful.Do(t.Context(), o, "release"); err == nil || !strings.Contains(err.Error(), "under way") {
+			t.Errorf("got %v, want that an operation is under way", err)
+		}
+		h := p.helm(t, cluster.Config{Stale: time.Millisecond})
+		for _, step := range h.Plan(o) {
+			if err := h.Do(t.Context(), o, step); err != nil {
+				t.Fatalf("%s: %v", step, err)
+			}
+		}
+		if done, err := h.Done(t.Context(), o, "release"); !done || err != nil {
+			t.Errorf("it is done: %v, %v", done, err)
+		}
+	}
+	interrupt(o)
+	recover(o)
+	o.Version = 2
+	interrupt(o)
+	recover(o)
+}
+
+// setPending marks the newest release as Helm does while it works on it.
+func (p *place) setPending(t *testing.T, namespace string) {
+	t.Helper()
+	if err := cluster.SetPending(p.ProvisionerConfig, namespace); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func confined(t *testing.T, p *place) {
+	f := func(template, reason string) {
+		t.Helper()
+		k := p.kubernetes(t, cluster.Config{Templates: fstest.MapFS{"Product-A.yaml": {Data: []byte(template)}}})
+		o := backendtest.Order("cliente23", "confined")
+		if err := k.Do(t.Context(), o, "namespace"); err != nil {
+			t.Fatal(err)
+		}
+		var refusal *backend.Refusal
+		if err := k.Do(t.Context(), o, "workload"); !errors.As(err, &refusal) || refusal.Reason != reason {
+			t.Errorf("%q: got %v, want a refusal because of %s", template, err, reason)
+		}
+	}
+	f("{apiVersion: v1, kind: Namespace, metadata: {name: another}}", backend.ReasonNoTemplate)
+	f("{apiVersion: v1, kind: ConfigMap, metadata: {name: NOT A NAME}}", backend.ReasonInvalid)
+	f("not: [yaml", backend.ReasonNoTemplate)
+}
