@@ -7,9 +7,10 @@ LDFLAGS   := -s -w -X main.version=$(VERSION)
 # The race detector needs a C compiler.
 RACE      := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 TOOLS     := $(CURDIR)/.cache/tools
+CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
 DEMO_ARGS ?= --data ./data --fleet 500
 
-.PHONY: help build engine demo test interop lint vet vuln verify bench fuzz clean
+.PHONY: help build engine demo test test-kubernetes interop lint vet vuln verify bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,12 @@ demo: build engine ## run everything on this machine with 500 simulated devices
 test: build engine ## all tests that need no separate service
 	$(GO) vet ./...
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test $(RACE) -timeout 6m ./...
+
+test-kubernetes: $(CONTROLPLANE) ## the Kubernetes and Helm backends on a real control plane, which is built the first time
+	FIELDLOG_TEST_CONTROLPLANE=$(dir $(CONTROLPLANE)) $(GO) test -tags kubernetes -timeout 10m ./services/provisioner/cluster/...
+
+$(CONTROLPLANE): $(wildcard tools/kubernetes/*.* tools/kubernetes/*/*.go)
+	cd tools/kubernetes && $(GO) build -trimpath -ldflags '-s -w' -o $(dir $@) ./etcd ./controlplane
 
 interop: build engine ## clients that are not Go: curl, kcat, Python's confluent-kafka
 	test/interop/run

@@ -1,0 +1,394 @@
+package provisioner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
+	"github.com/fieldlog/fieldlog/schemas"
+	"github.com/fieldlog/fieldlog/services/provisioner"
+	"github.com/fieldlog/fieldlog/services/provisioner/backend"
+)
+
+// world is a backend in memory. It notes every act, and what each act changed.
+type world struct {
+	mu     sync.Mutex
+	made   map[string]int // "namespace/step/version" -> how often it came into being
+	acts   []string       // every call of Do and Remove, in order
+	looks  int            // calls of Done
+	before func(ctx context.Context, o backend.Order, step string) error
+	after  func(ctx context.Context, o backend.Order, step string) error
+}
+
+func newWorld() *world { return &world{made: map[string]int{}} }
+
+func (w *world) Name() string                { return "world" }
+func (w *world) Plan(backend.Order) []string { return []string{"one", "two", "three"} }
+
+func (w *world) Do(ctx context.Context, o backend.Order, step string) error {
+	if w.before != nil {
+		if err := w.before(ctx, o, step); err != nil {
+			return err
+		}
+	}
+	w.mu.Lock()
+	w.acts = append(w.acts, o.Namespace+"/"+step)
+	if k := name(o, step); w.made[k] == 0 {
+		w.made[k]++
+	}
+	w.mu.Unlock()
+	if w.after != nil {
+		return w.after(ctx, o, step)
+	}
+	return nil
+}
+
+func (w *world) Done(_ context.Context, o backend.Order, step string) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks++
+	return w.made[name(o, step)] > 0, nil
+}
+
+func (w *world) Remove(_ context.Context, o backend.Order) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acts = append(w.acts, o.Namespace+"/remove")
+	for k := range w.made {
+		if strings.HasPrefix(k, o.Namespace+"/") {
+			delete(w.made, k)
+		}
+	}
+	return nil
+}
+
+func name(o backend.Order, step string) string {
+	return fmt.Sprintf("%s/%s/%d", o.Namespace, step, o.Version)
+}
+
+func (w *world) count(act string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.acts {
+		if a == act {
+			n++
+		}
+	}
+	return n
+}
+
+// fixture is a log in memory with facts about orders.
+type fixture struct {
+	*testing.T
+	log    *eventlog.Log
+	world  *world
+	offset int64
+}
+
+func start(t *testing.T) *fixture {
+	t.Helper()
+	cluster := eventlogtest.Start(t)
+	return &fixture{T: t, log: cluster.Open(t, cluster.Config()), world: newWorld()}
+}
+
+// run runs a provisioner in a group of its own until the test ends or the returned function is called.
+func (f *fixture) run(group string, change ...func(*provisioner.Config)) (stop func()) {
+	f.Helper()
+	cfg := provisioner.Config{
+		Group: eventlog.Group(group), Backends: []backend.Backend{f.world}, First: 10 * time.Millisecond, Last: 50 * time.Millisecond,
+		Attempts: 4, BreakAfter: 1000, Drain: 5 * time.Second,
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	s, err := provisioner.New(cfg, f.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		f.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := s.Run(ctx); err != nil {
+			f.Errorf("run: %v", err)
+		}
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		<-done
+	})
+	f.Cleanup(stop)
+	return stop
+}
+
+const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+func (f *fixture) append(event schemas.Event) {
+	f.Helper()
+	if _, err := f.log.Append(f.Context(), event); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) accept(client, id string, version int32) {
+	f.Helper()
+	f.offset++
+	e := &schemas.OrderAccepted{OrderID: id, Client: client, Version: version, Terms: schemas.Terms{Namespace: id, Product: "Product-A"}}
+	e.EventID, e.TraceID, e.Cause, e.CauseOffset = fmt.Sprint("fact-", f.offset), trace, fmt.Sprint("input-", f.offset), f.offset
+	f.append(e)
+}
+
+func (f *fixture) cancelOrder(client, id string, version int32) {
+	f.Helper()
+	f.offset++
+	e := &schemas.OrderCancelled{OrderID: id, Client: client, Version: version}
+	e.EventID, e.TraceID, e.Cause, e.CauseOffset = fmt.Sprint("fact-", f.offset), trace, fmt.Sprint("input-", f.offset), f.offset
+	f.append(e)
+}
+
+func (f *fixture) intervene(client, id string, version int32, action schemas.Intervention) {
+	f.Helper()
+	f.append(&schemas.ProvisioningIntervened{OrderID: id, Client: client, Version: version, Action: action, By: "tester"})
+}
+
+// facts returns what was told of an order, in order.
+func (f *fixture) facts(id string) (told []schemas.ProvisioningProgressed) {
+	f.Helper()
+	decoder := eventlog.NewDecoder[schemas.ProvisioningProgressed](f.log, schemas.KindProvisioningProgressed)
+	for r, err := range f.log.Read(f.Context(), eventlog.ReadOptions{Topic: eventlog.TopicProvisioning}) {
+		if err != nil {
+			f.Fatal(err)
+		}
+		var e schemas.ProvisioningProgressed
+		if decoder.Decode(f.Context(), r, &e) == nil && e.OrderID == id { // interventions are left out
+			told = append(told, e)
+		}
+	}
+	return told
+}
+
+func states(told []schemas.ProvisioningProgressed) string {
+	var all []string
+	for _, e := range told {
+		all = append(all, string(e.State))
+	}
+	return strings.Join(all, " ")
+}
+
+// wait waits until an order's latest fact is of a state.
+func (f *fixture) wait(id string, version int32, state schemas.ProvisioningState) []schemas.ProvisioningProgressed {
+	f.Helper()
+	var told []schemas.ProvisioningProgressed
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		told = f.facts(id)
+		if n := len(told); n > 0 && told[n-1].State == state && told[n-1].Version == version {
+			return told
+		}
+	}
+	f.Fatalf("order %s never became %s: %s", id, state, states(told))
+	return nil
+}
+
+func TestAnOrderIsProvisionedStepByStep(t *testing.T) {
+	f := start(t)
+	f.accept("c1", "a", 1)
+	f.run("p")
+	told := f.wait("a", 1, schemas.ProvisioningSucceeded)
+	if got, want := states(told), "requested started step step step succeeded"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for i, e := range told {
+		if e.TraceID != trace || e.Backend != "world" || e.Namespace != "a" || e.Steps != 3 || e.EventID == "" {
+			t.Errorf("fact %d is %+v", i, e)
+		}
+	}
+	if told[3].Step != 2 || told[3].StepName != "two" {
+		t.Errorf("the second step is told as %+v", told[3])
+	}
+	f.accept("c1", "a", 2) // news while it runs
+	f.wait("a", 2, schemas.ProvisioningSucceeded)
+	f.cancelOrder("c1", "a", 3)
+	f.wait("a", 3, schemas.ProvisioningDeprovisioned)
+	if len(f.world.made) != 0 || !slices.Contains(f.world.acts, "a/remove") {
+		t.Errorf("after removal there is %v", f.world.made)
+	}
+}
+
+func TestFailuresAreRetriedCountedAndBounded(t *testing.T) {
+	f := start(t)
+	var mu sync.Mutex
+	left := map[string]int{"recovers": 2, "never": 1000}
+	f.world.before = func(_ context.Context, o backend.Order, step string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if step != "two" || left[o.Namespace] == 0 {
+			return nil
+		}
+		if o.Namespace == "refused" {
+			return backend.Refuse("no_license", "there is none left")
+		}
+		left[o.Namespace]--
+		return errors.New("the site is out of reach")
+	}
+	left["refused"] = 1
+	f.accept("c1", "recovers", 1)
+	f.accept("c2", "never", 1)
+	f.accept("c3", "refused", 1)
+	f.run("p")
+	if got, want := states(f.wait("recovers", 1, schemas.ProvisioningSucceeded)), "requested started step failed failed step step succeeded"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	told := f.wait("never", 1, schemas.ProvisioningAbandoned)
+	if got, want := states(told), "requested started step failed failed failed failed abandoned"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for i, e := range told[3:7] {
+		if int(e.Attempt) != i || (e.NextTry == 0) != (i == 3) || !strings.Contains(e.Detail, "out of reach") {
+			t.Errorf("failure %d is told as attempt %d, next try %d, %q", i, e.Attempt, e.NextTry, e.Detail)
+		}
+	}
+	refused := f.wait("refused", 1, schemas.ProvisioningAbandoned)
+	if last := refused[len(refused)-1]; last.Reason != "no_license" {
+		t.Errorf("it was refused because of %q", last.Reason)
+	}
+	mu.Lock()
+	left["never"] = 1
+	mu.Unlock()
+	f.intervene("c2", "never", 1, schemas.InterventionRetry)
+	if got, want := states(f.wait("never", 1, schemas.ProvisioningSucceeded)[8:]), "failed step step succeeded"; got != want {
+		t.Errorf("after the operator's retry: got %s, want %s", got, want)
+	}
+}
+
+func TestAFailingOrderHoldsUpItsClientAlone(t *testing.T) {
+	f := start(t)
+	f.world.before = func(_ context.Context, o backend.Order, _ string) error {
+		if o.Namespace == "first" {
+			return errors.New("not now")
+		}
+		return nil
+	}
+	f.accept("c1", "first", 1)
+	f.accept("c1", "second", 1)
+	f.accept("c2", "other", 1)
+	f.run("p", func(c *provisioner.Config) { c.Attempts, c.Last = 1000, 20*time.Millisecond })
+	f.wait("other", 1, schemas.ProvisioningSucceeded)
+	f.wait("first", 1, schemas.ProvisioningFailed)
+	if got := states(f.facts("second")); got != "requested" {
+		t.Errorf("the second order of the client is told as %s, want that it waits", got)
+	}
+	f.intervene("c1", "first", 1, schemas.InterventionAbandon)
+	f.wait("first", 1, schemas.ProvisioningAbandoned)
+	f.wait("second", 1, schemas.ProvisioningSucceeded)
+}
+
+// TestTakenOverAtEveryStep stops a provisioner right before and right after each act, lets another one take over, and then
+// lets the first go on.
+func TestTakenOverAtEveryStep(t *testing.T) {
+	for _, step := range []string{"one", "two", "three"} {
+		for _, when := range []string{"before", "after"} {
+			t.Run(when+" "+step, func(t *testing.T) {
+				f := start(t)
+				reached, goOn := make(chan struct{}), make(chan struct{})
+				var hung atomic.Bool
+				hang := func(_ context.Context, _ backend.Order, at string) error {
+					if at == step && hung.CompareAndSwap(false, true) {
+						close(reached)
+						<-goOn
+					}
+					return nil
+				}
+				if when == "before" {
+					f.world.before = hang
+				} else {
+					f.world.after = hang
+				}
+				f.accept("c1", "a", 1)
+				f.run("first")
+				<-reached
+				f.run("second")
+				f.wait("a", 1, schemas.ProvisioningSucceeded)
+				close(goOn)
+				for _, s := range []string{"one", "two", "three"} {
+					if got := f.world.made["a/"+s+"/1"]; got != 1 {
+						t.Errorf("step %s came into being %d times", s, got)
+					}
+				}
+				if when == "after" && f.world.count("a/"+step) != 1 {
+					t.Errorf("the act that had happened was done %d times", f.world.count("a/"+step))
+				}
+				told := f.facts("a")
+				if got, want := states(told), "requested started step step step succeeded"; got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestReplayHasNoEffects reads everything again with groups that know nothing.
+func TestReplayHasNoEffects(t *testing.T) {
+	f := start(t)
+	for n := range 20 {
+		f.accept(fmt.Sprint("c", n%7), fmt.Sprint("o", n), 1)
+	}
+	stop := f.run("p")
+	for n := range 20 {
+		f.wait(fmt.Sprint("o", n), 1, schemas.ProvisioningSucceeded)
+	}
+	stop()
+	acts, looks := len(f.world.acts), f.world.looks
+	if acts != 60 {
+		t.Errorf("%d acts for 60 steps", acts)
+	}
+	for round := range 3 {
+		f.accept("new", fmt.Sprint("new", round), 1) // when this one is done, the others were looked at too
+		stop := f.run(fmt.Sprint("again", round))
+		f.wait(fmt.Sprint("new", round), 1, schemas.ProvisioningSucceeded)
+		stop()
+	}
+	if len(f.world.acts) != acts+9 || f.world.looks != looks {
+		t.Errorf("replay: %d acts and %d looks more, want 9 and 0", len(f.world.acts)-acts, f.world.looks-looks)
+	}
+}
+
+func TestABrokenBackendIsLeftAlone(t *testing.T) {
+	f := start(t)
+	var mu sync.Mutex
+	calls, broken := 0, true
+	f.world.before = func(context.Context, backend.Order, string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if calls++; broken {
+			return errors.New("down")
+		}
+		return nil
+	}
+	for n := range 30 {
+		f.accept(fmt.Sprint("c", n), fmt.Sprint("o", n), 1)
+	}
+	f.run("p", func(c *provisioner.Config) {
+		c.BreakAfter, c.Break, c.Workers, c.Attempts = 5, 300*time.Millisecond, 4, 1000
+	})
+	time.Sleep(time.Second)
+	mu.Lock()
+	if calls > 20 {
+		t.Errorf("a backend that is down was asked %d times in a second by 30 orders", calls)
+	}
+	broken = false
+	mu.Unlock()
+	for n := range 30 {
+		f.wait(fmt.Sprint("o", n), 1, schemas.ProvisioningSucceeded)
+	}
+}

@@ -1,0 +1,194 @@
+// Package simulated is a backend that needs nothing: a module is a folder on this machine. It takes its time, and can be
+// told to fail, so that everything around it can be seen and tested.
+//
+// What is under the folder: <namespace>/site.json, written whole or not at all. Steps take as long as Config.Pace says, a
+// little more or less for each order.
+package simulated
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fieldlog/fieldlog/services/provisioner/backend"
+)
+
+// Config says where sites are and how they behave.
+type Config struct {
+	// Dir holds the sites. Required.
+	Dir string
+	// Pace is how long a step takes on average; 0 is at once.
+	Pace time.Duration
+	// FailOneIn lets one order of so many fail, 0 none. Half of them recover after two tries of the last step; the others never
+	// do. Which ones is decided by the order's id.
+	FailOneIn uint32
+}
+
+// Simulated is the backend.
+type Simulated struct {
+	cfg Config
+
+	mu    sync.Mutex // guards the sites' files and tries
+	tries map[string]int
+}
+
+// New returns the backend. Its folder is made when it is needed.
+func New(cfg Config) *Simulated { return &Simulated{cfg: cfg, tries: map[string]int{}} }
+
+// Name implements backend.Backend.
+func (s *Simulated) Name() string { return "simulated" }
+
+// plan is every order's.
+var plan = []string{"namespace", "quota", "workload", "rollout"}
+
+// Plan implements backend.Backend.
+func (s *Simulated) Plan(backend.Order) []string { return slices.Clone(plan) }
+
+// site is what stands for a running module.
+type site struct {
+	Order   string           `json:"order"`
+	Client  string           `json:"client"`
+	Product string           `json:"product"`
+	TraceID string           `json:"trace_id"`
+	Steps   map[string]int32 `json:"steps"` // the version for which each was done
+}
+
+// Do implements backend.Backend.
+func (s *Simulated) Do(ctx context.Context, o backend.Order, step string) error {
+	if err := s.work(ctx, o); err != nil {
+		return err
+	}
+	if err := s.trouble(o, step); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had, err := s.load(o)
+	if err != nil {
+		return err
+	}
+	if had.Steps[step] == o.Version {
+		return nil
+	}
+	had.Order, had.Client, had.Product, had.TraceID = o.ID, o.Client, o.Product, o.TraceID
+	had.Steps[step] = o.Version
+	return s.store(o, had)
+}
+
+// Done implements backend.Backend.
+func (s *Simulated) Done(_ context.Context, o backend.Order, step string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	had, err := s.load(o)
+	return err == nil && had.Steps[step] == o.Version, err
+}
+
+// Remove implements backend.Backend.
+func (s *Simulated) Remove(ctx context.Context, o backend.Order) error {
+	if err := s.work(ctx, o); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var refusal *backend.Refusal
+	if _, err := s.load(o); errors.As(err, &refusal) {
+		return nil // it is another's
+	}
+	return os.RemoveAll(s.path(o))
+}
+
+func (s *Simulated) path(o backend.Order) string { return filepath.Join(s.cfg.Dir, o.Namespace) }
+
+// load returns the order's site, an empty one when there is none.
+func (s *Simulated) load(o backend.Order) (site, error) {
+	empty := site{Steps: map[string]int32{}}
+	if !filepath.IsLocal(o.Namespace) || filepath.Base(o.Namespace) != o.Namespace {
+		return empty, backend.Refuse(backend.ReasonInvalid, "namespace %q is no folder's name", o.Namespace)
+	}
+	text, err := os.ReadFile(filepath.Join(s.path(o), "site.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return empty, nil
+	}
+	if err != nil {
+		return empty, fmt.Errorf("look at site %q: %w", o.Namespace, err)
+	}
+	had := empty
+	if err := json.Unmarshal(text, &had); err != nil {
+		return empty, fmt.Errorf("read site %q: %w", o.Namespace, err)
+	}
+	if had.Order != o.ID || had.Client != o.Client {
+		return empty, backend.Refuse(backend.ReasonNamespaceTaken, "namespace %q belongs to somebody else", o.Namespace)
+	}
+	return had, nil
+}
+
+// store writes a site so that a crash leaves the old one or the new one.
+func (s *Simulated) store(o backend.Order, as site) error {
+	text, err := json.MarshalIndent(as, "", "  ")
+	if err == nil {
+		err = os.MkdirAll(s.path(o), 0o755)
+	}
+	file := filepath.Join(s.path(o), "site.json")
+	if err == nil {
+		err = os.WriteFile(file+".new", text, 0o644)
+	}
+	if err == nil {
+		err = os.Rename(file+".new", file)
+	}
+	if err != nil {
+		return fmt.Errorf("write site %q: %w", o.Namespace, err)
+	}
+	return nil
+}
+
+// work takes as long as a step takes.
+func (s *Simulated) work(ctx context.Context, o backend.Order) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.cfg.Pace == 0 {
+		return nil
+	}
+	timer := time.NewTimer(s.cfg.Pace/2 + s.cfg.Pace*time.Duration(number(o)%1000)/1000)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// errTrouble is what a site that fails says.
+var errTrouble = errors.New("the image could not be pulled: registry timed out")
+
+// trouble fails the last step of some orders.
+func (s *Simulated) trouble(o backend.Order, step string) error {
+	if s.cfg.FailOneIn == 0 || number(o)%s.cfg.FailOneIn != 0 || step != plan[len(plan)-1] {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := o.ID + "/" + strconv.Itoa(int(o.Version))
+	if s.tries[k]++; number(o)/s.cfg.FailOneIn%2 == 0 && s.tries[k] > 2 {
+		delete(s.tries, k)
+		return nil
+	}
+	return errTrouble
+}
+
+// number is the same for the same order, and evenly spread.
+func number(o backend.Order) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(o.ID)) // a hash does not fail
+	return h.Sum32()
+}

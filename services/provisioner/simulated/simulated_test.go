@@ -1,0 +1,71 @@
+package simulated_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/fieldlog/fieldlog/services/provisioner/backend"
+	"github.com/fieldlog/fieldlog/services/provisioner/backend/backendtest"
+	"github.com/fieldlog/fieldlog/services/provisioner/simulated"
+)
+
+func TestConformance(t *testing.T) {
+	dir := t.TempDir()
+	backendtest.Run(t, simulated.New(simulated.Config{Dir: dir}), func(namespace string) string {
+		text, err := os.ReadFile(filepath.Join(dir, namespace, "site.json"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return ""
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	})
+}
+
+// TestSomeFail counts who fails, and that half of them recover.
+func TestSomeFail(t *testing.T) {
+	s := simulated.New(simulated.Config{Dir: t.TempDir(), FailOneIn: 5})
+	const orders = 400
+	recovered, lost := 0, 0
+	for n := range orders {
+		o := backendtest.Order("cliente", fmt.Sprint("n", n))
+		tries := 1
+		for ; tries <= 5; tries++ {
+			if s.Do(t.Context(), o, "rollout") == nil {
+				break
+			}
+		}
+		switch {
+		case tries > 5:
+			lost++
+		case tries > 1:
+			recovered++
+		}
+	}
+	if recovered < orders/20 || recovered > orders/5 || lost < orders/20 || lost > orders/5 {
+		t.Errorf("of %d orders %d recovered and %d were lost; one in ten of each is meant", orders, recovered, lost)
+	}
+}
+
+func TestNamesThatAreNoFolders(t *testing.T) {
+	s := simulated.New(simulated.Config{Dir: t.TempDir()})
+	f := func(namespace string) {
+		t.Helper()
+		var refusal *backend.Refusal
+		if err := s.Do(context.Background(), backendtest.Order("c", namespace), "namespace"); !errors.As(err, &refusal) {
+			t.Errorf("%q: got %v, want a refusal", namespace, err)
+		}
+	}
+	f("..")
+	f("../up")
+	f("a/b")
+	f("/root")
+	f(strings.Repeat("../", 3) + "etc")
+}
