@@ -45,7 +45,7 @@ func (a *analyticsFlags) bind(flags *pflag.FlagSet) {
 func (a *analyticsFlags) config() (analytics.Config, error) {
 	cfg := a.cfg
 	days := map[string]*int{
-		"readings": &cfg.Retention.Readings, "reports": &cfg.Retention.Reports, "readings_1m": &cfg.Retention.Minutes,
+		"readings": &cfg.Retention.Readings, "reports": &cfg.Retention.Reports, "duplicates": &cfg.Retention.Duplicates, "readings_1m": &cfg.Retention.Minutes,
 		"readings_1h": &cfg.Retention.Hours, "readings_1d": &cfg.Retention.Days, "devices": &cfg.Retention.Devices,
 	}
 	for name, value := range a.retention {
@@ -76,6 +76,7 @@ func (p *program) analyticsCommand() *cobra.Command {
 	var l logFlags
 	var c clickhouseFlags
 	var a analyticsFlags
+	var r retryFlags
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "analytics",
@@ -85,6 +86,7 @@ SIGINT or SIGTERM finishes the blocks that are being stored; what is not stored 
 		Example: "  fieldlog analytics --brokers kafka:9092 --registry http://registry:8081 --clickhouse http://clickhouse:8123",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			a.cfg.Retries = r.limits
 			return p.analytics(cmd.Context(), &l, &c, &a, listen)
 		},
 	}
@@ -92,6 +94,7 @@ SIGINT or SIGTERM finishes the blocks that are being stored; what is not stored 
 	c.bind(cmd.Flags(), defaultClickHouse)
 	c.bindTables(cmd.Flags())
 	a.bind(cmd.Flags())
+	r.bind(cmd.Flags())
 	cmd.Flags().StringVar(&listen, "metrics-listen", "127.0.0.1:8082", "address of /metrics, /healthz and /readyz")
 	return cmd
 }

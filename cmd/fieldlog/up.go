@@ -38,6 +38,7 @@ type upFlags struct {
 	gateway    gatewayFlags
 	products   productFlags
 	registrar  registrarFlags
+	retries    retryFlags
 	embedded   embedded.Config
 	fleet      fleet.Config
 }
@@ -55,7 +56,10 @@ SIGINT or SIGTERM drains: what was acknowledged is stored, then it ends with exi
 the next start carries on from what is there, either way.`,
 		Example: "  fieldlog up --data ./data --fleet 500\n  fieldlog up --data ./data --brokers kafka:9092 --registry http://registry:8081 --clickhouse http://clickhouse:8123",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.up(cmd.Context(), &f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.analytics.cfg.Retries = f.retries.limits
+			return p.up(cmd.Context(), &f)
+		},
 	}
 	flags := cmd.Flags()
 	f.gateway.bind(flags)
@@ -65,6 +69,7 @@ the next start carries on from what is there, either way.`,
 	f.analytics.bind(flags)
 	f.products.bind(flags)
 	f.registrar.bind(flags)
+	f.retries.bind(flags)
 	flags.StringVar(&f.embedded.Dir, "data", "./data", "data folder of the embedded engines")
 	flags.StringVar(&f.embedded.KafkaAddr, "kafka-listen", "127.0.0.1:9092", "address of the embedded broker")
 	flags.StringVar(&f.embedded.RegistryAddr, "registry-listen", "127.0.0.1:8081", "address of the embedded registry")

@@ -70,7 +70,12 @@ func (b *Batch) Len() int { return len(b.entries) }
 
 // Add encodes an event, which may be reused afterwards. The error wraps ErrTooLarge, or says what is wrong with the event;
 // the batch is then as it was.
-func (b *Batch) Add(event schemas.Event) error {
+func (b *Batch) Add(event schemas.Event) error { return b.add(event, false) }
+
+// AddRetryable is Add for an event whose id is its sender's own, see HeaderRetryable.
+func (b *Batch) AddRetryable(event schemas.Event) error { return b.add(event, true) }
+
+func (b *Batch) add(event schemas.Event, own bool) error {
 	kind, start := event.Kind(), len(b.arena)
 	arena, err := b.log.codecs.encode(b.arena, event)
 	if err != nil {
@@ -86,7 +91,7 @@ func (b *Batch) Add(event schemas.Event) error {
 	key := b.tail(len(b.arena) - start)
 	b.entries = append(b.entries, entry{
 		topic:  Topic(kind.Topic),
-		record: kgo.Record{Topic: b.log.topicNames[Topic(kind.Topic)], Key: key, Value: value, Headers: b.describe(identityOf(kind, event.Head()))},
+		record: kgo.Record{Topic: b.log.topicNames[Topic(kind.Topic)], Key: key, Value: value, Headers: b.describe(identityOf(kind, event.Head(), own))},
 	})
 	return nil
 }
@@ -110,17 +115,19 @@ type identity struct {
 	kind   schemas.Subject
 	source string
 	time   time.Time // zero is not told
+	own    bool      // the id is the sender's
 }
 
-func identityOf(kind schemas.Kind, head *schemas.Envelope) identity {
+func identityOf(kind schemas.Kind, head *schemas.Envelope, own bool) identity {
 	source := head.Origin
 	if source == "" { // CloudEvents wants one
 		source = "fieldlog"
 	}
-	return identity{id: head.EventID, kind: kind.Subject, source: source, time: head.EventTime.Time()}
+	return identity{id: head.EventID, kind: kind.Subject, source: source, time: head.EventTime.Time(), own: own}
 }
 
-// describe returns an event's headers: the CloudEvents Kafka protocol binding in binary mode, and the trace.
+// describe returns an event's headers: the CloudEvents Kafka protocol binding in binary mode, the trace, and whether the id is
+// the sender's own.
 func (b *Batch) describe(e identity) []kgo.RecordHeader {
 	start := len(b.headers)
 	b.headers = append(b.headers,
@@ -136,6 +143,9 @@ func (b *Batch) describe(e identity) []kgo.RecordHeader {
 	b.headers = append(b.headers, b.attributes...)
 	if len(b.traceparent) > 0 {
 		b.headers = append(b.headers, kgo.RecordHeader{Key: "traceparent", Value: b.traceparent})
+	}
+	if e.own {
+		b.headers = append(b.headers, kgo.RecordHeader{Key: HeaderRetryable, Value: retryable})
 	}
 	return b.headers[start:len(b.headers):len(b.headers)]
 }

@@ -57,7 +57,7 @@ type Sink interface {
 }
 
 // Fold turns the records of a partition into blocks. It must be deterministic: the same records between the same
-// boundaries give the same block, today and after a restart.
+// boundaries give the same block, today and after a restart. One that is an io.Closer is closed when the partition is given up.
 type Fold interface {
 	// Add folds r into the open block and returns the rows and bytes the block has now. r is valid until Add returns. An
 	// error means that the world is bad: the same record is offered again after a while. Bad data is the fold's own affair.

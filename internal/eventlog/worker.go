@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,9 @@ func (w *worker) abandon() {
 func (w *worker) run() {
 	defer close(w.done)
 	defer w.cancel()
+	if fold, closes := w.fold.(io.Closer); closes {
+		defer fold.Close()
+	}
 	w.stored.Store(int64(w.next))
 	for w.ctx.Err() == nil {
 		w.foldPending()

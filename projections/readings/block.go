@@ -4,9 +4,10 @@ import "github.com/fieldlog/fieldlog/schemas"
 
 // Block is a run of one partition's records as columns. Its zero value is empty and ready. It belongs to one goroutine.
 type Block struct {
-	// Readings and Reports have a group a month, in the order of first appearance. No group is empty.
-	Readings []*Readings
-	Reports  []*Reports
+	// Readings, Reports and Duplicates have a group a month, in the order of first appearance. No group is empty.
+	Readings   []*Readings
+	Reports    []*Reports
+	Duplicates []*Duplicates
 
 	reading *Readings // the month of the last reading
 	report  *Reports  // the month of the last report
@@ -30,13 +31,16 @@ func (b *Block) Add(offset int64, r *schemas.TelemetryReported) error {
 	return nil
 }
 
-// Rows returns the number of rows, readings and reports together.
+// Rows returns the number of rows, those of all tables together.
 func (b *Block) Rows() int {
 	n := 0
 	for _, group := range b.Readings {
 		n += group.Rows()
 	}
 	for _, group := range b.Reports {
+		n += group.Rows()
+	}
+	for _, group := range b.Duplicates {
 		n += group.Rows()
 	}
 	return n
@@ -51,18 +55,21 @@ func (b *Block) Bytes() int {
 	for _, group := range b.Reports {
 		n += group.bytes()
 	}
+	for _, group := range b.Duplicates {
+		n += group.bytes()
+	}
 	return n
 }
 
 // Groups returns the number of groups, which is the number of inserts the block takes.
-func (b *Block) Groups() int { return len(b.Readings) + len(b.Reports) }
+func (b *Block) Groups() int { return len(b.Readings) + len(b.Reports) + len(b.Duplicates) }
 
 // keptGroups bounds the groups of each kind whose memory an empty block keeps.
 const keptGroups = 2
 
 // Reset empties the block. Everything that points into it becomes invalid; its memory is used again.
 func (b *Block) Reset() {
-	b.Readings, b.Reports = drop(b.Readings), drop(b.Reports)
+	b.Readings, b.Reports, b.Duplicates = drop(b.Readings), drop(b.Reports), drop(b.Duplicates)
 	b.reading, b.report = nil, nil
 }
 

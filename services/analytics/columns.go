@@ -101,6 +101,25 @@ func (s *store) reports(c *readings.Reports) clickhouse.InsertOptions {
 	}
 }
 
+// duplicates returns the insert of one month's duplicates.
+func (s *store) duplicates(c *readings.Duplicates) clickhouse.InsertOptions {
+	table, n := tableOf("duplicates", s.sink.cfg.Generation), c.Rows()
+	return clickhouse.InsertOptions{
+		Table: table, Token: s.token(table, c.Month), Rows: n,
+		Columns: []clickhouse.Column{
+			texts("client", &c.Client),
+			texts("device", &c.Device),
+			{Name: "event_id", Type: "String", Data: packed(&c.EventID)},
+			{Name: "appended", Type: micros, Data: clickhouse.Numbers(c.Appended)},
+			{Name: "topic", Type: lowCardinality, Data: clickhouse.Same(string(s.of.Topic), n)},
+			{Name: "topic_id", Type: lowCardinality, Data: clickhouse.Same(s.of.TopicID.String(), n)},
+			{Name: "partition", Type: "UInt32", Data: clickhouse.SameUint32(uint32(s.of.Partition), n)},
+			{Name: "offset", Type: "UInt64", Data: clickhouse.Numbers(c.Offset)},
+			{Name: "original", Type: "UInt64", Data: clickhouse.Numbers(c.Original)},
+		},
+	}
+}
+
 func texts(name string, c *readings.Coded) clickhouse.Column {
 	return clickhouse.Column{Name: name, Type: lowCardinality, Data: clickhouse.Coded(c.Index, c.Values)}
 }

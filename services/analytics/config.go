@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/projections/duplicates"
 )
 
 // Config says what to store and how. The zero value of every field means its default.
@@ -25,6 +26,8 @@ type Config struct {
 	Drain time.Duration
 	// StartAt is where a group begins that never stored anything. The zero From is the oldest record.
 	StartAt eventlog.From
+	// Retries say how far back a report that is sent again is recognised. All processes that share the log must have the same.
+	Retries duplicates.Limits
 	// Retention is how long rows are kept after their time. The zero Retention keeps everything for ever.
 	Retention Retention
 	// DedupWindow is how many inserts of each table are remembered, see the package's document. Default 10,000. It counts when
@@ -37,7 +40,7 @@ type Config struct {
 
 // Retention is in days per table; 0 keeps the rows for ever. Whole parts are dropped, once all their rows are due.
 type Retention struct {
-	Readings, Reports, Minutes, Hours, Days, Devices int
+	Readings, Reports, Duplicates, Minutes, Hours, Days, Devices int
 }
 
 func (c Config) withDefaults() Config {
@@ -66,10 +69,10 @@ func (c Config) Validate() error {
 		return errors.New("--generation is a number from 1 to 9999")
 	case c.MaxRows < 0 || c.MaxBytes < 0 || c.MaxAge < 0 || c.Concurrency < 0:
 		return errors.New("bounds of a block are positive: see --block-rows, --block-bytes, --block-age, --block-concurrency")
-	case min(r.Readings, r.Reports, r.Minutes, r.Hours, r.Days, r.Devices) < 0:
+	case min(r.Readings, r.Reports, r.Duplicates, r.Minutes, r.Hours, r.Days, r.Devices) < 0:
 		return errors.New("--retention is in days, 0 keeps rows for ever")
 	case c.DedupWindow < 0 || c.DedupWindow > 0 && c.DedupWindow < 100:
 		return errors.New("--dedup-window is at least 100")
 	}
-	return nil
+	return c.Retries.Validate()
 }

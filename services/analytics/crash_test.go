@@ -46,7 +46,7 @@ func (m *mortal) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, e
 }
 
 // over returns reports of one device around the end of a month: each has readings of both, and every second one was received
-// in the new one. One block of them is twelve inserts: five tables of two months, and reports of two.
+// in the new one. One block of them is twelve inserts: five tables of two months, and reports of two. Retries are one more.
 func over(n int) *schemas.TelemetryReported {
 	december := schemas.TimeOf(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))
 	r := report(1, n)
@@ -60,8 +60,8 @@ func over(n int) *schemas.TelemetryReported {
 // TestCrashes lets the first process die before and after each insert of a block, and a second one, which would cut other
 // blocks by itself, take over.
 func TestCrashes(t *testing.T) {
-	const reports = 40
-	for at := range int64(24) {
+	const reports, repeated = 40, 10
+	for at := range int64(26) {
 		t.Run(fmt.Sprintf("at half insert %d", at), func(t *testing.T) {
 			s := newStand(t)
 			first := &mortal{tables: s.ch, at: at, dead: make(chan struct{})}
@@ -71,8 +71,9 @@ func TestCrashes(t *testing.T) {
 			}
 			stop := run(t, victim)
 			for n := range reports {
-				if _, err := s.log.Append(t.Context(), over(n)); err != nil {
-					t.Fatal(err)
+				s.retry(t, over(n))
+				if n%4 == 2 {
+					s.retry(t, over(n-2))
 				}
 			}
 			<-first.dead
@@ -89,8 +90,10 @@ func TestCrashes(t *testing.T) {
 			stop = run(t, heir)
 			s.eventually(t, reports, "SELECT uniqExact(`offset`) FROM "+s.ch.Table("reports"))
 			s.eventually(t, reports*4, "SELECT uniqExact(`offset`, `index`) FROM "+s.ch.Table("readings"))
+			s.eventually(t, repeated, "SELECT uniqExact(`offset`) FROM "+s.ch.Table("duplicates"))
 			stop()
 			s.exactly(t, reports)
+			s.repeated(t)
 			if n := value(t, heir.metrics.again); n != 1 {
 				t.Errorf("blocks stored again: got %v, want 1", n)
 			}

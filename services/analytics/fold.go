@@ -18,6 +18,7 @@ type fold struct {
 	open    *block
 
 	redriven redriven
+	retries  retries
 }
 
 // maxGroups is the number of inserts a block should take. One with more is cut at once: late data of many months.
@@ -37,6 +38,24 @@ func (f *fold) Add(ctx context.Context, r *eventlog.Record) (rows, bytes int, er
 
 func (f *fold) add(ctx context.Context, r *eventlog.Record) error {
 	f.redriven.begin(r.Offset)
+	if id, own := r.SenderID(); own {
+		original, duplicate, err := f.retries.decide(ctx, r, id)
+		if err != nil {
+			return err
+		}
+		if duplicate {
+			f.redriven.leaveOut(r.Offset)
+			f.open.rows.AddDuplicate(readings.Duplicate{
+				Offset: int64(r.Offset), Original: original, Key: r.Key, EventID: id, Appended: schemas.TimeOf(r.Timestamp),
+			})
+			return nil
+		}
+	}
+	return f.store(ctx, r)
+}
+
+// store folds a record that repeats no other.
+func (f *fold) store(ctx context.Context, r *eventlog.Record) error {
 	err := f.decoder.Decode(ctx, r, &f.report)
 	if err == nil {
 		err = f.addReport(ctx, r)
@@ -81,4 +100,10 @@ func (f *fold) Seal(b eventlog.Block) eventlog.Storer {
 	f.open = f.sink.free.Get().(*block)
 	f.redriven.sealed()
 	return &store{sink: f.sink, of: b, block: sealed}
+}
+
+// Close implements io.Closer.
+func (f *fold) Close() error {
+	f.retries.forget()
+	return nil
 }

@@ -20,6 +20,7 @@ func (s schema) expiries() []expiry {
 	return []expiry{
 		{"readings", "toDateTime(time)", r.Readings},
 		{"reports", "toDateTime(received_time)", r.Reports},
+		{"duplicates", "toDateTime(appended)", r.Duplicates},
 		{"readings_1m", "time", r.Minutes},
 		{"readings_1h", "time", r.Hours},
 		{"readings_1d", "time", r.Days},

@@ -23,7 +23,7 @@ func TestTablesAreMadeOnceAndRetentionFollows(t *testing.T) {
 		}
 	}
 	f(Retention{})
-	f(Retention{Readings: 90, Reports: 1, Minutes: 2, Hours: 3, Days: 4, Devices: 5})
+	f(Retention{Readings: 90, Reports: 1, Duplicates: 7, Minutes: 2, Hours: 3, Days: 4, Devices: 5})
 	f(Retention{Readings: 90, Reports: 10, Devices: 50})
 	f(Retention{})
 	f(Retention{})
@@ -36,7 +36,7 @@ func TestAnotherGenerationTakesThePublicNames(t *testing.T) {
 		if err := (schema{cfg: cfg.withDefaults(), ch: ch}).apply(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"readings", "reports", "readings_1m", "readings_1h", "readings_1d", "devices"} {
+		for _, name := range []string{"readings", "reports", "readings_1m", "readings_1h", "readings_1d", "devices", "duplicates"} {
 			var definition string
 			query := "SELECT create_table_query FROM system.tables WHERE database = " + clickhouse.Quote(ch.Database()) + " AND name = " + clickhouse.Quote(name)
 			if err := ch.Scan(t.Context(), query, &definition); err != nil {

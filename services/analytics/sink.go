@@ -34,7 +34,7 @@ type tables interface {
 //
 // Step 2 leans on the fold being deterministic: equal ranges make groups of equal rows. The token holds the topic's id, so that
 // the offsets of a topic that was deleted and created again are not taken for the old ones. A record that was redriven is left
-// out if an earlier copy of it is stored, see redriven.
+// out if an earlier copy of it is stored, see redriven; one that its sender sent again if it repeats an earlier one, see retries.
 type sink struct {
 	cfg     Config
 	log     *eventlog.Log
@@ -73,5 +73,6 @@ func (s *sink) Fold(_ eventlog.Topic, id eventlog.TopicID, p eventlog.Partition)
 		decoder:  eventlog.NewDecoder[schemas.TelemetryReported](s.log, schemas.KindTelemetryReported),
 		open:     s.free.Get().(*block),
 		redriven: redriven{id: id, partition: p},
+		retries:  retries{sink: s},
 	}
 }

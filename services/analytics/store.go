@@ -69,13 +69,18 @@ func (s *store) insertAll(ctx context.Context) error {
 const perMonth = 5
 
 // inserts returns the number of inserts that the block takes at most.
-func (s *store) inserts() int { return perMonth*len(s.block.rows.Readings) + len(s.block.rows.Reports) }
+func (s *store) inserts() int {
+	rows := &s.block.rows
+	return perMonth*len(rows.Readings) + len(rows.Reports) + len(rows.Duplicates)
+}
 
 // group returns the i-th insert of the block. Each is one table and one month.
 func (s *store) group(i int) clickhouse.InsertOptions {
 	rows := &s.block.rows
-	if i >= perMonth*len(rows.Readings) {
-		return s.reports(rows.Reports[i-perMonth*len(rows.Readings)])
+	if report := i - perMonth*len(rows.Readings); report >= len(rows.Reports) {
+		return s.duplicates(rows.Duplicates[report-len(rows.Reports)])
+	} else if report >= 0 {
+		return s.reports(rows.Reports[report])
 	}
 	c := rows.Readings[i/perMonth]
 	switch i % perMonth {
@@ -123,6 +128,9 @@ func (s *store) count(begin time.Time) {
 	m.blocks.Inc()
 	if s.of.Again {
 		m.again.Inc()
+	}
+	for _, group := range s.block.rows.Duplicates {
+		m.duplicates.Add(float64(group.Rows()))
 	}
 	m.storeTime.Observe(now.Sub(begin).Seconds())
 	m.blockRows.Observe(float64(s.block.rows.Rows()))

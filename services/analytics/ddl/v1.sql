@@ -54,6 +54,24 @@ PARTITION BY toYYYYMM(received_time)
 ORDER BY (client, device, received_time)
 {{.Settings}};
 
+-- A row a record that repeats an earlier one: its sender sent a report again. It has no rows elsewhere.
+CREATE TABLE IF NOT EXISTS {{.Table "duplicates"}}{{.OnCluster}}
+(
+    client    LowCardinality(String),
+    device    LowCardinality(String),
+    event_id  String COMMENT 'the sender''s own' CODEC(ZSTD(1)),
+    appended  DateTime64(6, 'UTC') COMMENT 'when it was appended, by the clock of who did' CODEC(Delta, ZSTD(1)),
+    topic     LowCardinality(String) COMMENT 'where in the log it is',
+    topic_id  LowCardinality(String) COMMENT 'tells a topic that was deleted and created again apart',
+    partition UInt32 CODEC(ZSTD(1)),
+    `offset`  UInt64 CODEC(Delta, ZSTD(1)),
+    original  UInt64 COMMENT 'offset in the same partition of the record that it repeats' CODEC(Delta, ZSTD(1))
+)
+ENGINE = {{.Engine "MergeTree" "duplicates"}}
+PARTITION BY toYYYYMM(appended)
+ORDER BY (client, device, appended)
+{{.Settings}};
+
 {{range .Rollups}}
 -- A row is what one block adds to a bucket. Rows of equal key are merged in the background: the public view finishes that when
 -- it is asked. latest packs the last reading's rank (52 bits of microseconds, 12 of the partition, 44 of the offset, 20 of

@@ -10,6 +10,10 @@ SELECT client, device, received_time, event_time, event_id, event_type, trace_id
     readings, topic, topic_id, partition, `offset`
 FROM {{.Table "reports"}};
 
+CREATE OR REPLACE VIEW {{.Public "duplicates"}}{{.OnCluster}} AS
+SELECT client, device, event_id, appended, topic, topic_id, partition, `offset`, original
+FROM {{.Table "duplicates"}};
+
 {{range .Rollups}}
 CREATE OR REPLACE VIEW {{$.Public .Name}}{{$.OnCluster}} AS
 SELECT

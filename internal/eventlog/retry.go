@@ -1,0 +1,53 @@
+package eventlog
+
+import (
+	"context"
+	"time"
+
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+// HeaderRetryable marks, with the value "1", a record whose event id (its header ce_id) is the sender's own: the sender may
+// append the same event again under that id and key, and means it to count once. The gateway sets it; so may producers in
+// any language that append to the topic themselves. Records without it are never taken for a repetition.
+const HeaderRetryable = "fieldlog-retryable"
+
+var retryable = []byte("1")
+
+// SenderID returns the event id of a record that is marked with HeaderRetryable. own is false for all others, and for
+// records that were redriven: who redrives a record has decided that it is to be stored. id points into the record.
+func (r *Record) SenderID() (id []byte, own bool) {
+	for i := len(r.Headers) - 1; i >= 0; i-- { // the gateway puts it last
+		if r.Headers[i].Key == HeaderRetryable {
+			return r.senderID(string(r.Headers[i].Value))
+		}
+	}
+	return nil, false
+}
+
+func (r *Record) senderID(mark string) (id []byte, own bool) {
+	own = mark == string(retryable)
+	for i := range r.Headers {
+		switch r.Headers[i].Key {
+		case "ce_id":
+			id = r.Headers[i].Value
+		case schemas.HeaderRedriven:
+			own = false
+		}
+	}
+	return id, own && len(id) > 0
+}
+
+// FirstSince returns the offset in a partition before which every record lies before the offset from and is older than
+// since. It is from, or less.
+func (l *Log) FirstSince(ctx context.Context, topic Topic, p Partition, from Offset, since time.Time) (Offset, error) {
+	ends, err := l.Ends(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	young, err := FromTime(since).in(ctx, l, topic, ends)
+	if err != nil {
+		return 0, err
+	}
+	return max(ends[p].First, min(from, young[p])), nil
+}
