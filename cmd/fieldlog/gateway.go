@@ -24,8 +24,9 @@ import (
 
 // gatewayFlags say how reports are taken.
 type gatewayFlags struct {
-	cfg    gateway.Config
-	tokens string
+	cfg     gateway.Config
+	tokens  string
+	answers bool
 }
 
 func (g *gatewayFlags) bind(flags *pflag.FlagSet) {
@@ -47,6 +48,8 @@ func (g *gatewayFlags) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&c.Limits.Text, "max-text", 4096, "bytes of a text value")
 	flags.IntVar(&c.Limits.Labels, "max-labels", 32, "labels of a report")
 	flags.BoolVar(&c.Strict, "strict", false, "refuse unknown fields, which are otherwise skipped and counted")
+	flags.DurationVar(&c.RetryWait, "retry-wait", time.Second, "how long an answer waits to learn whether its report is a retry")
+	flags.BoolVar(&g.answers, "retry-answers", true, "say in the answer that a report is a retry, for which the partitions that reports with ids go to are read")
 	flags.StringSliceVar(&c.ClientTags, "client-tags", []string{"client", "tenant"}, "tags of the line protocol that name the client, in order of preference")
 	flags.StringSliceVar(&c.DeviceTags, "device-tags", []string{"device", "device_id", "host"}, "tags of the line protocol that name the device")
 }
@@ -54,6 +57,7 @@ func (g *gatewayFlags) bind(flags *pflag.FlagSet) {
 // config returns the gateway's configuration.
 func (g *gatewayFlags) config() (gateway.Config, error) {
 	cfg := g.cfg
+	cfg.SilentRetries = !g.answers
 	for token := range strings.SplitSeq(g.tokens, ",") {
 		if token = strings.TrimSpace(token); token != "" {
 			cfg.Tokens = append(cfg.Tokens, token)
@@ -101,6 +105,7 @@ func allReady(checks []func(context.Context) error) func(context.Context) error 
 func (p *program) gatewayCommand() *cobra.Command {
 	var l logFlags
 	var g gatewayFlags
+	var r retryFlags
 	cmd := &cobra.Command{
 		Use:   "gateway",
 		Short: "Run the service that takes reports over HTTP and appends them to the log",
@@ -109,9 +114,13 @@ means that every in-sync replica has it. It keeps no state: run any number of th
 finish.`,
 		Example: "  fieldlog gateway --listen :8080 --gateway-token-file token --brokers kafka:9092 --registry http://registry:8081",
 		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return p.gateway(cmd.Context(), &l, &g) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			g.cfg.Retries = r.limits
+			return p.gateway(cmd.Context(), &l, &g)
+		},
 	}
 	g.bind(cmd.Flags())
+	r.bind(cmd.Flags())
 	l.bind(cmd.Flags(), defaultBrokers, defaultRegistry)
 	return cmd
 }

@@ -57,7 +57,7 @@ the next start carries on from what is there, either way.`,
 		Example: "  fieldlog up --data ./data --fleet 500\n  fieldlog up --data ./data --brokers kafka:9092 --registry http://registry:8081 --clickhouse http://clickhouse:8123",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f.analytics.cfg.Retries = f.retries.limits
+			f.analytics.cfg.Retries, f.gateway.cfg.Retries = f.retries.limits, f.retries.limits
 			return p.up(cmd.Context(), &f)
 		},
 	}

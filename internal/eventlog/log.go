@@ -27,7 +27,8 @@ type Log struct {
 	subjects *subjects
 	batches  sync.Pool
 
-	topicNames map[Topic]string // with prefix, made once
+	topicNames map[Topic]string     // with prefix, made once
+	keyed      kgo.TopicPartitioner // of records with keys alone, for which it keeps no state
 }
 
 // New returns a Log that has not connected to anything yet. Close it.
@@ -41,6 +42,7 @@ func New(cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Log, erro
 		return nil, err
 	}
 	l := &Log{cfg: cfg, logger: logger, metrics: newMetrics(reg), registry: registry, topicNames: map[Topic]string{}}
+	l.keyed = kgo.StickyKeyPartitioner(nil).ForTopic("")
 	for _, spec := range Topics() {
 		l.topicNames[spec.Name] = l.fullName(spec.Name)
 	}

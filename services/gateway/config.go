@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/fieldlog/fieldlog/projections/duplicates"
 	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
 )
 
@@ -48,6 +49,14 @@ type Config struct {
 	// Defaults client, tenant and device, device_id, host. Lines without a client tag belong to their bucket.
 	ClientTags, DeviceTags []string
 
+	// Retries say how far back a report that is sent again is recognised. All processes that share the log must have the same.
+	Retries duplicates.Limits
+	// RetryWait bounds how long an answer waits to learn whether a report is a retry. Default 1 s.
+	RetryWait time.Duration
+	// SilentRetries saves following the partitions that reports with ids of their own go to: answers then never say that a
+	// report is a retry. It is stored once all the same.
+	SilentRetries bool
+
 	// Ready tells whether everything the gateway stands for is ready; nil is always. Its error is shown on /readyz.
 	Ready func(ctx context.Context) error
 }
@@ -62,6 +71,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MinRate, 1024)
 	set(&c.Drain, 15*time.Second)
 	set(&c.ReceiptsEvery, 5*time.Second)
+	set(&c.RetryWait, time.Second)
 	set(&c.Age, 10*365*24*time.Hour)
 	set(&c.Future, 10*time.Minute)
 	set(&c.Limits.Name, 128)
@@ -105,7 +115,7 @@ func (c Config) Validate() error {
 	if len(c.Tokens) == 0 && !isLoopback(host) {
 		return fmt.Errorf("--listen %q is open to other machines, which needs an access token: set --gateway-token-file (or FIELDLOG_GATEWAY_TOKEN_FILE), or listen on 127.0.0.1", c.Listen)
 	}
-	return nil
+	return c.Retries.Validate()
 }
 
 func isLoopback(host string) bool {

@@ -14,6 +14,8 @@
 //     event_id.
 //   - What the log confirmed is counted, offset by offset, and written down as events on topic receipts every few seconds and
 //     when the gateway ends, for the audit.
+//   - A report with an event_id of its sender's own, or in a request with an Idempotency-Key, may be sent again: it is
+//     stored once, and the answer says that it was there already if that is known in time. Reports without cost nothing.
 //   - Nothing is logged or allocated per reading.
 //
 // JSON reports on POST /v1/telemetry, InfluxDB's line protocol on POST /api/v2/write and /write; /openapi.json has the rest.
@@ -42,6 +44,7 @@ type Log interface {
 	NewBatch() *eventlog.Batch
 	// TopicIDs returns the ids of those topics that exist.
 	TopicIDs(ctx context.Context, topics ...eventlog.Topic) (map[eventlog.Topic]eventlog.TopicID, error)
+	Followable
 }
 
 // Gateway answers HTTP requests.
@@ -55,6 +58,7 @@ type Gateway struct {
 	flight   *semaphore.Weighted // bytes of bodies under way
 	work     sync.Pool           // *work
 	receipts *receipts
+	retries  *retries
 	mux      *http.ServeMux
 	routes   []string
 	listener net.Listener
@@ -71,6 +75,8 @@ func New(cfg Config, log Log, logger *slog.Logger, reg prometheus.Registerer, ga
 		tokens: hashed(cfg.Tokens), flight: semaphore.NewWeighted(cfg.MaxInFlight), mux: http.NewServeMux(),
 	}
 	g.receipts = newReceipts(cfg, log, logger, g.metrics)
+	g.retries = &retries{log: log, limits: cfg.Retries.WithDefaults(), logger: logger}
+	g.metrics.watch(reg, g.retries)
 	g.work.New = func() any { return &work{} }
 	g.handle()
 	return g, nil
@@ -113,14 +119,15 @@ func (g *Gateway) Run(ctx context.Context) error {
 		ErrorLog:          slog.NewLogLogger(g.logger.Handler(), slog.LevelDebug),
 	}
 	g.receipts.identify(ctx)
-	counting, counted := context.WithCancel(context.WithoutCancel(ctx))
-	var written sync.WaitGroup
-	written.Go(func() { g.receipts.run(counting) })
-	defer func() { counted(); written.Wait() }()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(g.listener) }()
+	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
+	var beside sync.WaitGroup
+	beside.Go(func() { g.receipts.run(serving) })
+	beside.Go(func() { g.follow(serving) })
+	defer func() { served(); beside.Wait() }()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(g.listener) }()
 	select {
-	case err := <-served:
+	case err := <-ended:
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
@@ -130,4 +137,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("finish requests: %w", err), server.Close())
 	}
 	return nil
+}
+
+// follow lets answers say which reports are retries, until ctx ends.
+func (g *Gateway) follow(ctx context.Context) {
+	if !g.cfg.SilentRetries {
+		g.retries.run(ctx)
+	}
 }

@@ -24,6 +24,9 @@ func (g *Gateway) postWrite(rw http.ResponseWriter, r *http.Request) int {
 		return influxError(rw, wrong)
 	}
 	defer release()
+	if w.key, wrong = idempotencyKey(r); wrong != nil {
+		return influxError(rw, wrong)
+	}
 	if w.body, wrong = g.readBody(rw, r, w.body); wrong != nil {
 		return influxError(rw, wrong)
 	}
@@ -43,7 +46,7 @@ func (g *Gateway) postWrite(rw http.ResponseWriter, r *http.Request) int {
 	}
 	g.metrics.refused.WithLabelValues(originInflux, "invalid").Add(float64(w.lines.Refused))
 	_, accepted, _ := g.commit(r.Context(), w, originInflux)
-	return g.influxAnswer(rw, w, accepted)
+	return g.influxAnswer(rw, w, accepted+len(w.repeats))
 }
 
 func (g *Gateway) influxAnswer(rw http.ResponseWriter, w *work, accepted int) int {

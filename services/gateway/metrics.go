@@ -16,6 +16,8 @@ type metrics struct {
 	receiptsWritten prometheus.Counter
 	receiptsFailed  prometheus.Counter
 	receiptsDropped prometheus.Counter
+	duplicates      *prometheus.CounterVec
+	undecided       prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -34,13 +36,29 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		bytes:    prometheus.NewCounterVec(opts("body_bytes_total", "Bytes of bodies, unpacked."), []string{"origin"}),
 		unknown:  prometheus.NewCounter(opts("unknown_fields_total", "Fields skipped because no one knows them.")),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "gateway", Name: "in_flight_requests", Help: "Requests with a body under way."}),
+
+		duplicates: prometheus.NewCounterVec(opts("duplicates_total", "Reports answered as retries of one that the log has."), []string{"origin"}),
+		undecided:  prometheus.NewCounter(opts("retries_undecided_total", "Reports with ids of their own answered before it was known whether they are retries.")),
 	}
 	m.receiptsWritten = prometheus.NewCounter(opts("receipts_written_total", "Receipts of what the log confirmed that were appended to it."))
 	m.receiptsFailed = prometheus.NewCounter(opts("receipts_failures_total", "Failed attempts to append receipts, each retried."))
 	m.receiptsDropped = prometheus.NewCounter(opts("receipts_dropped_records_total", "Records that are in no receipt, because receipts could not be appended for long."))
 	if reg != nil {
 		reg.MustRegister(m.receiptsWritten, m.receiptsFailed, m.receiptsDropped)
-		reg.MustRegister(m.requests, m.duration, m.accepted, m.refused, m.readings, m.bytes, m.unknown, m.inFlight)
+		reg.MustRegister(m.requests, m.duration, m.accepted, m.refused, m.readings, m.bytes, m.unknown, m.inFlight, m.duplicates, m.undecided)
 	}
 	return m
+}
+
+// watch shows the memory of the retries.
+func (m *metrics) watch(reg prometheus.Registerer, r *retries) {
+	gauge := func(name, help string, value func(entries, bytes int) int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "gateway", Name: name, Help: help},
+			func() float64 { return float64(value(r.size())) })
+	}
+	if reg != nil {
+		reg.MustRegister(
+			gauge("retry_entries", "Reports remembered to recognise retries.", func(entries, _ int) int { return entries }),
+			gauge("retry_bytes", "Memory of those.", func(_, bytes int) int { return bytes }))
+	}
 }

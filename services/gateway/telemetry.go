@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
@@ -25,6 +26,9 @@ func (g *Gateway) postTelemetry(rw http.ResponseWriter, r *http.Request) int {
 	release, wrong := g.admit(r)
 	if wrong == nil {
 		defer release()
+		w.key, wrong = idempotencyKey(r)
+	}
+	if wrong == nil {
 		if w.body, wrong = g.readBody(rw, r, w.body); wrong == nil {
 			g.metrics.bytes.WithLabelValues(originHTTP).Add(float64(len(w.body)))
 			wrong = g.scan(w, shape, r.URL.Query().Has("positions"))
@@ -109,25 +113,32 @@ func (g *Gateway) scan(w *work, shape jsonscan.Shape, positions bool) *problem {
 
 // acceptance is the answer of 200 and 207.
 type acceptance struct {
-	Accepted int         `json:"accepted"`
-	Readings int         `json:"readings"`
-	Refused  int         `json:"refused"`
-	TraceID  string      `json:"trace_id"`
-	Errors   []itemError `json:"errors,omitempty"`
-	Items    []position  `json:"items,omitempty"`
+	// Accepted counts the reports that the log has, Duplicates those of them that it had before.
+	Accepted   int         `json:"accepted"`
+	Duplicates int         `json:"duplicates,omitempty"`
+	Readings   int         `json:"readings"`
+	Refused    int         `json:"refused"`
+	TraceID    string      `json:"trace_id"`
+	Errors     []itemError `json:"errors,omitempty"`
+	Items      []position  `json:"items,omitempty"`
 }
 
-// position is where an accepted item lies in the log.
+// position is where an accepted item lies in the log: for a duplicate, where the report lies that it repeats.
 type position struct {
 	Index     int    `json:"index"`
 	EventID   string `json:"event_id"`
 	Topic     string `json:"topic"`
 	Partition int32  `json:"partition"`
 	Offset    int64  `json:"offset"`
+	Duplicate bool   `json:"duplicate,omitempty"`
 }
 
 func (g *Gateway) answer(ctx context.Context, rw http.ResponseWriter, r *http.Request, w *work) int {
 	results, accepted, readings := g.commit(ctx, w, originHTTP)
+	for i := range w.repeats {
+		accepted++
+		readings += w.repeats[i].readings
+	}
 	if accepted == 0 {
 		p := w.failed(refusedDetail(w.refused))
 		p.write(rw)
@@ -137,11 +148,11 @@ func (g *Gateway) answer(ctx context.Context, rw http.ResponseWriter, r *http.Re
 	if w.refused > 0 {
 		status = http.StatusMultiStatus
 	}
-	body := acceptance{Accepted: accepted, Readings: readings, Refused: w.refused, TraceID: w.trace.id, Errors: w.errors}
+	body := acceptance{Accepted: accepted, Duplicates: w.duplicates(), Readings: readings, Refused: w.refused, TraceID: w.trace.id, Errors: w.errors}
 	if r.URL.Query().Has("positions") {
-		body.Items = positionsOf(w.items, results)
+		body.Items = w.positions(results)
 	}
-	if body.Errors == nil && body.Items == nil {
+	if body.Errors == nil && body.Items == nil && body.Duplicates == 0 {
 		writeAccepted(rw, &body)
 		return status
 	}
@@ -159,14 +170,29 @@ func writeAccepted(rw http.ResponseWriter, a *acceptance) {
 	_, _ = rw.Write(text) // a client that went away cannot be told
 }
 
-func positionsOf(items []item, results []eventlog.Result) []position {
-	positions := make([]position, 0, len(items))
+// positions returns where the accepted items lie, in their order.
+func (w *work) positions(results []eventlog.Result) []position {
+	positions := make([]position, 0, len(w.items)+len(w.repeats))
 	for i, r := range results {
 		if r.Err == nil {
-			positions = append(positions, position{
-				Index: items[i].index, EventID: items[i].eventID, Topic: string(r.Topic), Partition: int32(r.Partition), Offset: int64(r.Offset),
-			})
+			positions = append(positions, w.items[i].at(r.Position))
 		}
 	}
+	for i := range w.repeats {
+		positions = append(positions, w.repeats[i].at(eventlog.Position{}))
+	}
+	if len(w.repeats) > 0 {
+		slices.SortFunc(positions, func(a, b position) int { return a.Index - b.Index })
+	}
 	return positions
+}
+
+// at returns where an item lies that was appended at a position.
+func (i *item) at(p eventlog.Position) position {
+	if i.repeated {
+		p = eventlog.Position{Topic: retriedTopic, Partition: i.partition, Offset: i.original}
+	}
+	return position{
+		Index: i.index, EventID: i.eventID, Topic: string(p.Topic), Partition: int32(p.Partition), Offset: int64(p.Offset), Duplicate: i.repeated,
+	}
 }

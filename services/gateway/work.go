@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/projections/duplicates"
 	"github.com/fieldlog/fieldlog/schemas"
 	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
 	"github.com/fieldlog/fieldlog/services/gateway/lineprotocol"
@@ -22,14 +23,18 @@ type work struct {
 	ids       ids
 	eventType []byte
 
-	trace    trace
-	now      time.Time
-	batch    *eventlog.Batch
-	items    []item // what was added to the batch, in order
-	refused  int
-	errors   []itemError
-	overload bool // some events were refused because too much waits
-	unsure   bool // some events were not confirmed
+	trace     trace
+	now       time.Time
+	batch     *eventlog.Batch
+	key       string // the request's Idempotency-Key, empty without one
+	items     []item // what was added to the batch, in order
+	recordKey []byte // of the report being added, where it is looked up
+	own       int    // how many of them have ids of their sender's own
+	repeats   []item // what the log had already
+	refused   int
+	errors    []itemError
+	overload  bool // some events were refused because too much waits
+	unsure    bool // some events were not confirmed
 }
 
 // item is one event of the batch.
@@ -37,6 +42,12 @@ type item struct {
 	index    int // of the request's items
 	readings int
 	eventID  string // kept only where the client asked for positions
+
+	own       bool          // the id is its sender's
+	id        duplicates.ID // if it is
+	repeated  bool          // the log had it already, there:
+	partition eventlog.Partition
+	original  eventlog.Offset
 }
 
 // maxErrors bounds the errors told in an answer; the rest are counted.
@@ -50,6 +61,7 @@ func (g *Gateway) begin(r *http.Request) *work {
 	w := g.work.Get().(*work)
 	w.trace, w.now = traceOf(r), time.Now()
 	w.items, w.errors, w.refused, w.overload, w.unsure = w.items[:0], w.errors[:0], 0, false, false
+	w.repeats, w.own, w.key = w.repeats[:0], 0, ""
 	w.batch = g.log.NewBatch()
 	w.batch.SetTraceparent(w.trace.parent)
 	return w
@@ -63,6 +75,7 @@ func (g *Gateway) end(w *work) {
 		w.body = nil
 	}
 	clear(w.items)
+	clear(w.repeats)
 	g.work.Put(w)
 }
 
@@ -83,9 +96,7 @@ func (w *work) refuse(index int, field, reason string) {
 
 // add completes a report and adds it to the batch.
 func (g *Gateway) add(w *work, index int, r *schemas.TelemetryReported, origin string, positions bool) {
-	if r.EventID == "" {
-		r.EventID = w.ids.next(w.now)
-	}
+	own := w.identify(index, r)
 	if r.TraceID == "" {
 		r.TraceID = w.trace.id
 	}
@@ -99,16 +110,20 @@ func (g *Gateway) add(w *work, index int, r *schemas.TelemetryReported, origin s
 		w.eventType = append(append(append(w.eventType[:0], "fieldlog.gateway.telemetry."...), r.Client...), ".reported"...)
 		r.EventType = string(w.eventType)
 	}
-	if err := w.batch.Add(r); err != nil {
-		g.metrics.refused.WithLabelValues(origin, "too_large").Inc()
-		w.refuse(index, "", err.Error())
-		return
-	}
-	added := item{index: index, readings: len(r.Readings)}
+	added := item{index: index, readings: len(r.Readings), own: own}
 	if positions {
 		added.eventID = string(append([]byte(nil), r.EventID...))
 	}
-	w.items = append(w.items, added)
+	var err error
+	if own {
+		err = g.addOwn(w, added, r)
+	} else if err = w.batch.Add(r); err == nil {
+		w.items = append(w.items, added)
+	}
+	if err != nil {
+		g.metrics.refused.WithLabelValues(origin, "too_large").Inc()
+		w.refuse(index, "", err.Error())
+	}
 }
 
 // commit appends the batch and sorts out what became of it. accepted are the results of the items the log has.
@@ -135,6 +150,9 @@ func (g *Gateway) commit(ctx context.Context, w *work, origin string) (results [
 	}
 	g.metrics.accepted.WithLabelValues(origin).Add(float64(accepted))
 	g.metrics.readings.WithLabelValues(origin).Add(float64(readings))
+	if w.own+len(w.repeats) > 0 {
+		g.decide(ctx, w, origin, results)
+	}
 	return results, accepted, readings
 }
 
