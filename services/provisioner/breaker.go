@@ -23,6 +23,7 @@ func newGuarded(b backend.Backend, cfg Config, m *metrics) *guarded {
 	broken := m.broken.WithLabelValues(b.Name())
 	g.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name: b.Name(), Timeout: cfg.Break, MaxRequests: 1,
+		IsExcluded:  func(err error) bool { return errors.Is(err, errUntried) },
 		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= cfg.BreakAfter },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			broken.Set(0)
@@ -33,6 +34,9 @@ func newGuarded(b backend.Backend, cfg Config, m *metrics) *guarded {
 	})
 	return g
 }
+
+// errUntried tells the breaker that the backend was not asked after all, or not to the end.
+var errUntried = errors.New("not tried")
 
 // allow tells whether the backend may be asked now. Told must be called with what became of it.
 func (g *guarded) allow() (told func(error), ok bool) {

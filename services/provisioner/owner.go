@@ -142,7 +142,7 @@ func (o *owner) drain(ctx context.Context, stop context.CancelFunc) error {
 	for len(o.busy) > 0 {
 		e := <-o.ended
 		if e.err != nil && errors.Is(e.err, context.Canceled) {
-			e.told(nil)
+			e.told(errUntried)
 			delete(o.busy, e.task.order.Client)
 			continue
 		}
@@ -176,7 +176,7 @@ func (o *owner) advance(ctx, acts context.Context) error {
 	}
 	if err := o.tell(ctx, facts); err != nil {
 		for _, s := range tasks {
-			s.told(nil)
+			s.told(errUntried)
 			<-o.service.slots
 		}
 		return err
@@ -216,16 +216,16 @@ func (o *owner) begin(client string, now time.Time) (*started, []schemas.Event) 
 		o.sooner(next)
 		return nil, nil
 	}
-	told, ok := t.backend.allow()
-	if !ok {
-		o.sooner(now.Add(t.backend.rest))
-		return nil, nil
-	}
 	select {
 	case o.service.slots <- struct{}{}:
 	default:
-		told(nil)
 		o.sooner(now.Add(busyWait))
+		return nil, nil
+	}
+	told, ok := t.backend.allow()
+	if !ok {
+		<-o.service.slots
+		o.sooner(now.Add(t.backend.rest))
 		return nil, nil
 	}
 	var facts []schemas.Event
