@@ -141,11 +141,16 @@ func (s *system) stop() {
 	}
 }
 
+// environment points a command of the program at the system.
+func (s *system) environment() []string {
+	return append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry, "FIELDLOG_CLICKHOUSE="+s.ClickHouse)
+}
+
 // run runs a command of the program and returns what it printed.
 func (s *system) run(stdin string, args ...string) string {
 	s.t.Helper()
 	cmd := exec.Command(binary(s.t), args...)
-	cmd.Env = append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry, "FIELDLOG_CLICKHOUSE="+s.ClickHouse)
+	cmd.Env = s.environment()
 	cmd.Stdin = strings.NewReader(stdin)
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint

@@ -10,7 +10,7 @@ import (
 )
 
 // Follower reads partitions of a topic to their ends and then what is appended to them, over one connection. Partitions may
-// be added at any time, by any goroutine; Poll belongs to one. Close it.
+// be added at any time, by any goroutine; Poll and Remove belong to one. Close it.
 type Follower struct {
 	log    *Log
 	topic  Topic
@@ -24,8 +24,8 @@ func (l *Log) Follow(topic Topic) (*Follower, error) {
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{}),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // so that a partition which ends in one is seen to end
-		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.KeepControlRecords(),               // so that a partition which ends in one is seen to end
+		kgo.FetchMaxWait(100*time.Millisecond), // a partition that is added waits for the fetch under way
 		kgo.WithPools(newPools()...),
 	)...)
 	if err != nil {
@@ -39,6 +39,11 @@ func (f *Follower) Add(p Partition, from Offset) {
 	f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		f.log.fullName(f.topic): {int32(p): kgo.NewOffset().At(int64(from))},
 	})
+}
+
+// Remove follows a partition no longer: no later Poll hands over any of it, until it is added again.
+func (f *Follower) Remove(p Partition) {
+	f.client.RemoveConsumePartitions(map[string][]int32{f.log.fullName(f.topic): {int32(p)}})
 }
 
 // Poll waits for records and hands them over: each to do, where it is valid until do returns; and to passed the offset

@@ -56,6 +56,18 @@ func TestAFollowerReadsWhatIsThereAndWhatComes(t *testing.T) {
 	}
 	appendSome(70)
 	until(3)
+	follower.Remove(0)
+	appendSome(140) // what of it lies in partition 0 is handed over only when that is added again
+	until(2)
+	for p := range missing {
+		if p.Partition != 0 {
+			t.Errorf("%v was not handed over", p)
+		}
+	}
+	for p := range missing {
+		follower.Add(0, p.Offset)
+		break
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := follower.Poll(ctx, nil, nil); err == nil {

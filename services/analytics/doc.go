@@ -6,6 +6,7 @@
 //
 //	readings                                a row a reading
 //	reports                                 a row a report: ids, labels, envelope
+//	duplicates                              a row a report that its sender sent again: it has no rows elsewhere
 //	readings_1m, readings_1h, readings_1d   count, min, max, sum, avg, last of each client, device and metric; numbers only, not texts
 //	devices                                 when each device was last heard of, and the last value of each of its metrics
 //
@@ -17,6 +18,8 @@
 //
 //   - Exactly once, in every table and in everything that a materialized view of yours feeds, through the death of any process at
 //     any moment, rebalances, and ClickHouse being away. See package eventlog's Blocks for the protocol and Sink for this side.
+//   - A report with an id of its sender's own is stored once, however often it is sent within the window of Config.Retries. Which
+//     record of it counts is a fold of the partition: every process, every restart and every generation decides the same.
 //   - Bad data is never in the way and never lost: a record that is not ours, or breaks a rule of its event, goes to
 //     the dead letters with its bytes, position and reason before its block counts as stored. A letter told twice has the same
 //     event id. Of a record and the copies that it was redriven as, one is stored.

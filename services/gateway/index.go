@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/projections/duplicates"
@@ -14,6 +16,8 @@ import (
 //  1. It looks at next under the lock, and takes the channel that is closed at the next progress.
 //  2. If next is not far enough it waits for that channel, and begins again. Progress between 1 and 2 has closed it already.
 type index struct {
+	asked atomic.Int64 // when it was last asked for, in nanoseconds since the Unix epoch
+
 	mu       sync.Mutex
 	limits   duplicates.Limits
 	window   *duplicates.Window
@@ -32,6 +36,7 @@ func (x *index) begin(first, end eventlog.Offset) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.next, x.complete = first, end
+	x.asked.Store(time.Now().UnixNano())
 }
 
 // add folds a record that takes part.
@@ -89,6 +94,16 @@ func (x *index) decided(id duplicates.ID, offset eventlog.Offset) (original even
 	defer x.mu.Unlock()
 	first, duplicate := x.window.Decided(id, int64(offset))
 	return eventlog.Offset(first), duplicate
+}
+
+// idle returns how long nobody has asked. An index that is not complete yet is not idle.
+func (x *index) idle(now time.Time) time.Duration {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.complete < 0 || x.next < x.complete {
+		return 0
+	}
+	return time.Duration(now.UnixNano() - x.asked.Load())
 }
 
 func (x *index) size() (entries, bytes int) {

@@ -70,6 +70,7 @@ func (r *retries) run(ctx context.Context) {
 			r.logger.Warn("cannot follow the log for now", "error", err)
 			pause(ctx)
 		}
+		r.retire(f)
 	}
 	r.follow(nil)
 	f.starting.Wait()
@@ -89,6 +90,19 @@ func pause(ctx context.Context) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// retire gives up the indexes that were not asked for as long as the window: the next report with an id begins anew. A
+// partition to which nothing is appended keeps its index, which costs nothing then.
+func (r *retries) retire(f *following) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p, x := range f.indexes {
+		if x.idle(time.Now()) > r.limits.Age {
+			f.follower.Remove(p)
+			delete(f.indexes, p)
+		}
 	}
 }
 
@@ -116,6 +130,7 @@ func (r *retries) begin(p eventlog.Partition) *index {
 		f.indexes[p] = x
 		f.starting.Go(func() { r.start(f, p, x) })
 	}
+	x.asked.Store(time.Now().UnixNano())
 	return x
 }
 
@@ -146,14 +161,22 @@ func (r *retries) reach(ctx context.Context, p eventlog.Partition) (first, end e
 	return first, end, err
 }
 
-// take folds a record. An index is there before its partition is followed.
+// take folds a record.
 func (r *retries) take(record *eventlog.Record) {
-	if id, own := record.SenderID(); own {
-		r.index(record.Partition).add(record, duplicates.Identify(record.Key, id))
+	id, own := record.SenderID()
+	if !own {
+		return
+	}
+	if x := r.index(record.Partition); x != nil {
+		x.add(record, duplicates.Identify(record.Key, id))
 	}
 }
 
-func (r *retries) passed(p eventlog.Partition, next eventlog.Offset) { r.index(p).passed(next) }
+func (r *retries) passed(p eventlog.Partition, next eventlog.Offset) {
+	if x := r.index(p); x != nil {
+		x.passed(next)
+	}
+}
 
 // known tells whether a report is in the log already, and where.
 func (r *retries) known(key []byte, id duplicates.ID) (p eventlog.Partition, original eventlog.Offset, duplicate bool) {
@@ -166,7 +189,9 @@ func (r *retries) known(key []byte, id duplicates.ID) (p eventlog.Partition, ori
 	if x == nil {
 		return p, 0, false
 	}
-	original, duplicate = x.known(id, schemas.TimeOf(time.Now()))
+	now := time.Now()
+	x.asked.Store(now.UnixNano())
+	original, duplicate = x.known(id, schemas.TimeOf(now))
 	return p, original, duplicate
 }
 

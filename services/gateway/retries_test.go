@@ -350,6 +350,40 @@ func TestSilentRetries(t *testing.T) {
 	}
 }
 
+// TestAnIndexThatNobodyAsksForIsGivenUp lets reports without ids go on, and then sends a retry.
+func TestAnIndexThatNobodyAsksForIsGivenUp(t *testing.T) {
+	s := newSite(t)
+	d := s.open(t, gateway.Config{Retries: duplicates.Limits{Age: time.Second}})
+	first := d.report(t, named("pump-7", "e1"))
+	for range 3 {
+		for deadline := time.Now().Add(time.Minute); d.gauge(t, "fieldlog_gateway_retry_bytes") > 0; {
+			if time.Now().After(deadline) {
+				t.Fatal("the index was not given up")
+			}
+			d.report(t, `{"client":"c","device":"pump-7","readings":{"level":1}}`)
+		}
+		if again := d.report(t, named("pump-7", "e1")); again.Duplicates != 1 || again.Items[0].Offset != first.Items[0].Offset {
+			t.Errorf("got %+v, the first was %+v", again, first)
+		}
+	}
+}
+
+// gauge returns the value of a gauge without labels.
+func (f *fixture) gauge(t testing.TB, name string) float64 {
+	t.Helper()
+	families, err := f.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("there is no metric %q", name)
+	return 0
+}
+
 func TestReportsWithoutIdsLeaveNoTrace(t *testing.T) {
 	s := newSite(t)
 	d := s.open(t, gateway.Config{})
@@ -362,27 +396,12 @@ func TestReportsWithoutIdsLeaveNoTrace(t *testing.T) {
 			t.Error("the record is marked")
 		}
 	}
-	families, err := d.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sizes := func() map[string]float64 {
-		found := map[string]float64{}
-		for _, family := range families {
-			if strings.HasPrefix(family.GetName(), "fieldlog_gateway_retry_") {
-				found[family.GetName()] = family.GetMetric()[0].GetGauge().GetValue()
-			}
-		}
-		return found
-	}
-	if got := sizes(); len(got) != 2 || got["fieldlog_gateway_retry_entries"]+got["fieldlog_gateway_retry_bytes"] != 0 {
-		t.Errorf("without ids: %v", got)
+	const entries, bytes = "fieldlog_gateway_retry_entries", "fieldlog_gateway_retry_bytes"
+	if d.gauge(t, entries) != 0 || d.gauge(t, bytes) != 0 {
+		t.Error("there is an index")
 	}
 	d.report(t, named("d1", "e1"))
-	if families, err = d.registry.Gather(); err != nil {
-		t.Fatal(err)
-	}
-	if got := sizes(); got["fieldlog_gateway_retry_entries"] != 1 || got["fieldlog_gateway_retry_bytes"] < 24 {
-		t.Errorf("with one: %v", got)
+	if n, size := d.gauge(t, entries), d.gauge(t, bytes); n != 1 || size < 24 {
+		t.Errorf("%v reports in %v bytes are remembered, want 1", n, size)
 	}
 }

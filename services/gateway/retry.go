@@ -66,6 +66,11 @@ func (g *Gateway) addOwn(w *work, added item, r *schemas.TelemetryReported) erro
 func (g *Gateway) decide(ctx context.Context, w *work, origin string, results []eventlog.Result) {
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.RetryWait)
 	defer cancel()
+	for i := range results { // all at once: the first of a partition's takes a while
+		if w.items[i].own && results[i].Err == nil {
+			g.retries.begin(results[i].Partition)
+		}
+	}
 	for i := range results {
 		it := &w.items[i]
 		if !it.own || results[i].Err != nil {
