@@ -1,6 +1,7 @@
 package main
 
 //	devices, curl, Telegraf -> HTTP on --listen -> services/gateway -> eventlog -> topic telemetry
+//	workers in any language <-> CloudEvents, JSON ----^     `-> topic events; any topic as NDJSON or server-sent events
 //	                              `-> /metrics /healthz /readyz /openapi.json
 
 import (
@@ -36,7 +37,8 @@ func (g *gatewayFlags) bind(flags *pflag.FlagSet) {
 	flags.Int64Var(&c.MaxBody, "max-body", 8<<20, "bytes of a request, before and after unpacking")
 	flags.Int64Var(&c.MaxInFlight, "max-in-flight", 256<<20, "bytes of all requests under way")
 	flags.IntVar(&c.MaxConnections, "max-connections", 4096, "open connections")
-	flags.IntVar(&c.MaxItems, "max-items", 10_000, "reports of a request")
+	flags.IntVar(&c.MaxItems, "max-items", 10_000, "reports or events of a request")
+	flags.IntVar(&c.MaxReaders, "max-readers", 64, "requests that read topics at the same time")
 	flags.DurationVar(&c.HeaderTimeout, "header-timeout", 10*time.Second, "wait for a request's header")
 	flags.Int64Var(&c.MinRate, "min-rate", 1024, "bytes a second below which a request counts as stalled")
 	flags.DurationVar(&c.Drain, "drain", 15*time.Second, "wait for requests under way in the end")
@@ -108,10 +110,10 @@ func (p *program) gatewayCommand() *cobra.Command {
 	var r retryFlags
 	cmd := &cobra.Command{
 		Use:   "gateway",
-		Short: "Run the service that takes reports over HTTP and appends them to the log",
-		Long: `Takes telemetry over HTTP (JSON, NDJSON, InfluxDB's line protocol), checks it and appends it to the log; an answer of 2xx
-means that every in-sync replica has it. It keeps no state: run any number of them. SIGINT or SIGTERM lets requests
-finish.`,
+		Short: "Run the service that takes reports and events over HTTP, and lets workers read them",
+		Long: `Takes telemetry over HTTP (JSON, NDJSON, InfluxDB's line protocol) and CloudEvents, checks them and appends them to the log; an
+answer of 2xx means that every in-sync replica has them. It hands out the records of every topic as JSON. It keeps no
+state: run any number of them. SIGINT or SIGTERM lets requests finish.`,
 		Example: "  fieldlog gateway --listen :8080 --gateway-token-file token --brokers kafka:9092 --registry http://registry:8081",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

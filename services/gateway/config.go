@@ -28,6 +28,10 @@ type Config struct {
 	MaxConnections int
 	// MaxItems bounds the reports of a request. Default 10,000.
 	MaxItems int
+	// MaxReaders bounds the requests that read topics at the same time. Default 64.
+	MaxReaders int
+	// Heartbeat is the time between signs of life to a reader that follows. Default 15 s.
+	Heartbeat time.Duration
 
 	// HeaderTimeout bounds the wait for a request's header, and for the first byte of its body. Default 10 s.
 	HeaderTimeout time.Duration
@@ -67,6 +71,8 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxInFlight, 256<<20)
 	set(&c.MaxConnections, 4096)
 	set(&c.MaxItems, 10_000)
+	set(&c.MaxReaders, 64)
+	set(&c.Heartbeat, 15*time.Second)
 	set(&c.HeaderTimeout, 10*time.Second)
 	set(&c.MinRate, 1024)
 	set(&c.Drain, 15*time.Second)

@@ -17,8 +17,12 @@
 //   - A report with an event_id of its sender's own, or in a request with an Idempotency-Key, may be sent again: it is
 //     stored once, and the answer says that it was there already if that is known in time. Reports without cost nothing.
 //   - Nothing is logged or allocated per reading.
+//   - CloudEvents of any type whose Avro schema is registered beforehand are taken under the same promises, and every topic can be
+//     read as JSON. A named group goes on behind what it has acknowledged: a record may be read again, none is skipped.
+//   - Readers are bounded in number and memory. One that takes nothing for a minute is cut off; none holds up the end of the gateway.
 //
-// JSON reports on POST /v1/telemetry, InfluxDB's line protocol on POST /api/v2/write and /write; /openapi.json has the rest.
+// JSON reports on POST /v1/telemetry, InfluxDB's line protocol on POST /api/v2/write and /write, CloudEvents on POST /v1/events,
+// records on GET /v1/topics/{topic}/events; /openapi.json has the rest.
 package gateway
 
 import (
@@ -36,6 +40,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/schemas"
 )
 
 // Log is what the gateway needs of the log. *eventlog.Log is one.
@@ -45,6 +50,10 @@ type Log interface {
 	// TopicIDs returns the ids of those topics that exist.
 	TopicIDs(ctx context.Context, topics ...eventlog.Topic) (map[eventlog.Topic]eventlog.TopicID, error)
 	Followable
+	// HasVersion tells whether a subject has a schema.
+	HasVersion(ctx context.Context, subject schemas.Subject, v eventlog.Version) error
+	Readable
+	Places
 }
 
 // Gateway answers HTTP requests.
@@ -57,6 +66,9 @@ type Gateway struct {
 	tokens   [][32]byte
 	flight   *semaphore.Weighted // bytes of bodies under way
 	work     sync.Pool           // *work
+	readers  *semaphore.Weighted // requests that read topics
+	reading  context.Context     // ends when readers are to go
+	endReads context.CancelFunc
 	receipts *receipts
 	retries  *retries
 	mux      *http.ServeMux
@@ -77,6 +89,8 @@ func New(cfg Config, log Log, logger *slog.Logger, reg prometheus.Registerer, ga
 	g.receipts = newReceipts(cfg, log, logger, g.metrics)
 	g.retries = &retries{log: log, limits: cfg.Retries.WithDefaults(), logger: logger}
 	g.metrics.watch(reg, g.retries)
+	g.readers = semaphore.NewWeighted(int64(cfg.MaxReaders))
+	g.reading, g.endReads = context.WithCancel(context.Background())
 	g.work.New = func() any { return &work{} }
 	g.handle()
 	return g, nil
@@ -131,6 +145,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	g.endReads()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Drain)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {

@@ -12,6 +12,9 @@ type metrics struct {
 	bytes    *prometheus.CounterVec
 	unknown  prometheus.Counter
 	inFlight prometheus.Gauge
+	readers  prometheus.Gauge
+	read     *prometheus.CounterVec
+	acks     *prometheus.CounterVec
 
 	receiptsWritten prometheus.Counter
 	receiptsFailed  prometheus.Counter
@@ -43,7 +46,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.receiptsWritten = prometheus.NewCounter(opts("receipts_written_total", "Receipts of what the log confirmed that were appended to it."))
 	m.receiptsFailed = prometheus.NewCounter(opts("receipts_failures_total", "Failed attempts to append receipts, each retried."))
 	m.receiptsDropped = prometheus.NewCounter(opts("receipts_dropped_records_total", "Records that are in no receipt, because receipts could not be appended for long."))
+	m.readers = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "fieldlog", Subsystem: "gateway", Name: "readers", Help: "Requests that read a topic now."})
+	m.read = prometheus.NewCounterVec(opts("records_read_total", "Records sent to readers."), []string{"topic"})
+	m.acks = prometheus.NewCounterVec(opts("acknowledgements_total", "Acknowledgements of groups, by outcome: ok, conflict, refused, failed."), []string{"topic", "outcome"})
 	if reg != nil {
+		reg.MustRegister(m.readers, m.read, m.acks)
 		reg.MustRegister(m.receiptsWritten, m.receiptsFailed, m.receiptsDropped)
 		reg.MustRegister(m.requests, m.duration, m.accepted, m.refused, m.readings, m.bytes, m.unknown, m.inFlight, m.duplicates, m.undecided)
 	}

@@ -19,6 +19,11 @@ func (g *Gateway) handle() {
 	g.route("POST", "/v1/telemetry", g.counted(originHTTP, g.postTelemetry))
 	g.route("POST", "/api/v2/write", g.counted(originInflux, g.postWrite))
 	g.route("POST", "/write", g.counted(originInflux, g.postWrite))
+	g.route("POST", "/v1/events", g.counted(originEvents, g.postEvents))
+	g.route("GET", "/v1/topics/{topic}/events", g.guarded(originReaders, g.getEvents))
+	g.route("POST", "/v1/topics/{topic}/groups/{group}/ack", g.counted(originReaders, g.postAck))
+	g.route("GET", "/v1/topics/{topic}/groups/{group}", g.counted(originReaders, g.getGroup))
+	g.route("DELETE", "/v1/topics/{topic}/groups/{group}", g.counted(originReaders, g.deleteGroup))
 	g.route("GET", "/ping", g.ping)
 	g.route("GET", "/health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, "application/json", map[string]string{"name": "fieldlog", "status": "pass", "message": "ready for writes"})
@@ -38,18 +43,29 @@ func (g *Gateway) route(method, path string, handler http.HandlerFunc) {
 	g.mux.HandleFunc(method+" "+path, handler)
 }
 
-// counted asks for the token, and counts the request.
+// originReaders is the way of those who read.
+const originReaders = "readers"
+
+// counted asks for the token, and counts and times the request.
 func (g *Gateway) counted(origin string, serve func(http.ResponseWriter, *http.Request) int) http.HandlerFunc {
 	duration := g.metrics.duration.WithLabelValues(origin)
+	guarded := g.guarded(origin, serve)
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
+		guarded(w, r)
+		duration.Observe(time.Since(start).Seconds())
+	}
+}
+
+// guarded asks for the token, and counts the request.
+func (g *Gateway) guarded(origin string, serve func(http.ResponseWriter, *http.Request) int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		code := http.StatusUnauthorized
 		if g.allowed(r) {
 			code = serve(w, r)
 		} else {
 			refuseAccess(w, origin)
 		}
-		duration.Observe(time.Since(start).Seconds())
 		g.metrics.requests.WithLabelValues(origin, strconv.Itoa(code)).Inc()
 	}
 }
@@ -87,12 +103,34 @@ func (g *Gateway) fallback(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "Fieldlog gateway\n\n  %s\n", strings.Join(g.routes, "\n  "))
 		return
 	}
-	for _, route := range g.routes {
-		if method, path, _ := strings.Cut(route, " "); path == r.URL.Path {
-			w.Header().Set("Allow", method)
-			newProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %s", path, method, r.Method)).write(w)
-			return
-		}
+	if methods := g.methodsAt(r.URL.Path); len(methods) > 0 {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		newProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %s", r.URL.Path, strings.Join(methods, " or "), r.Method)).write(w)
+		return
 	}
 	newProblem(http.StatusNotFound, fmt.Sprintf("there is nothing at %q; see /openapi.json", r.URL.Path)).write(w)
+}
+
+// methodsAt returns the methods of the routes whose pattern a path fits.
+func (g *Gateway) methodsAt(path string) (methods []string) {
+	for _, route := range g.routes {
+		if method, pattern, _ := strings.Cut(route, " "); fits(path, pattern) {
+			methods = append(methods, method)
+		}
+	}
+	return methods
+}
+
+// fits tells whether a path is a pattern with something in place of each name in braces.
+func fits(path, pattern string) bool {
+	have, want := strings.Split(path, "/"), strings.Split(pattern, "/")
+	if len(have) != len(want) {
+		return false
+	}
+	for i := range want {
+		if named := strings.HasPrefix(want[i], "{"); have[i] != want[i] && (!named || have[i] == "") {
+			return false
+		}
+	}
+	return true
 }

@@ -39,7 +39,7 @@ func (g *Gateway) postTelemetry(rw http.ResponseWriter, r *http.Request) int {
 		wrong.write(rw)
 		return wrong.Status
 	}
-	return g.answer(r.Context(), rw, r, w)
+	return g.answer(r.Context(), rw, r, w, originHTTP)
 }
 
 const (
@@ -133,14 +133,14 @@ type position struct {
 	Duplicate bool   `json:"duplicate,omitempty"`
 }
 
-func (g *Gateway) answer(ctx context.Context, rw http.ResponseWriter, r *http.Request, w *work) int {
-	results, accepted, readings := g.commit(ctx, w, originHTTP)
+func (g *Gateway) answer(ctx context.Context, rw http.ResponseWriter, r *http.Request, w *work, origin string) int {
+	results, accepted, readings := g.commit(ctx, w, origin)
 	for i := range w.repeats {
 		accepted++
 		readings += w.repeats[i].readings
 	}
 	if accepted == 0 {
-		p := w.failed(refusedDetail(w.refused))
+		p := w.failed(refusedDetail(w.refused, origin))
 		p.write(rw)
 		return p.Status
 	}

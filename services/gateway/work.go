@@ -181,9 +181,13 @@ func (w *work) failed(detail string) *problem {
 	return p
 }
 
-func refusedDetail(n int) string {
-	if n == 1 {
-		return "the report was refused"
+func refusedDetail(n int, origin string) string {
+	what := "report"
+	if origin == originEvents {
+		what = "event"
 	}
-	return fmt.Sprintf("all %d reports were refused", n)
+	if n == 1 {
+		return fmt.Sprintf("the %s was refused", what)
+	}
+	return fmt.Sprintf("all %d %ss were refused", n, what)
 }
