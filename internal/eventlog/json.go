@@ -23,7 +23,7 @@ type JSONEvent struct {
 	// Subject is the full name of its Avro record, Version the schema to encode it with.
 	Subject schemas.Subject
 	Version Version
-	// ID and Source are who it is, Time is when it happened; a zero Time is not told.
+	// ID and Source are who it is: the sender may append it again under the same ID and Key. Time is when it happened; a zero Time is not told.
 	ID, Source string
 	Time       time.Time
 	// Data is a JSON object with exactly the schema's fields; those with a default may be left out.
@@ -48,7 +48,7 @@ func (b *Batch) AddJSON(ctx context.Context, e *JSONEvent) error {
 		topic: e.Topic,
 		record: kgo.Record{
 			Topic: b.log.topicNames[e.Topic], Key: b.text(e.Key), Value: value,
-			Headers: b.describe(identity{id: e.ID, kind: e.Subject, source: e.Source, time: e.Time}),
+			Headers: b.describe(identity{id: e.ID, kind: e.Subject, source: e.Source, time: e.Time, own: true}),
 		},
 	})
 	return nil

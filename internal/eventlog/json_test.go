@@ -88,7 +88,7 @@ func TestAnEventOfAnybodysKind(t *testing.T) {
 	}
 	want := map[string]string{
 		"ce_specversion": "1.0", "content-type": "application/avro", "ce_id": "7", "ce_type": subject, "ce_source": "/tanks",
-		"ce_time": "2026-11-24T04:00:00Z", "ce_colour": "red",
+		"ce_time": "2026-11-24T04:00:00Z", "ce_colour": "red", "fieldlog-retryable": "1",
 	}
 	if l := got[0]; l.Key != "north" || l.SchemaID != id || string(l.Event) != `{"tank":"a","litres":7}` || fmt.Sprint(l.Headers) != fmt.Sprint(want) {
 		t.Errorf("got %+v", l)

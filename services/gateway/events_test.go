@@ -110,10 +110,9 @@ func TestAnEventKeepsItsAttributes(t *testing.T) {
 	}
 	trace := l.Headers["traceparent"]
 	delete(l.Headers, "traceparent")
-	delete(l.Headers, "fieldlog-retryable")
 	headers := map[string]string{
 		"ce_specversion": "1.0", "content-type": "application/avro", "ce_id": "7", "ce_source": "/tanks", "ce_type": tankType,
-		"ce_time": "2026-11-24T04:00:00Z", "ce_subject": "north", "ce_colour": "red", "ce_n": "3",
+		"ce_time": "2026-11-24T04:00:00Z", "ce_subject": "north", "ce_colour": "red", "ce_n": "3", "fieldlog-retryable": "1",
 	}
 	if fmt.Sprint(l.Headers) != fmt.Sprint(headers) || !strings.Contains(trace, "4bf92f3577b34da6a3ce929d0e0e4736") || l.Key != "north" || string(l.Event) != `{"tank":"a","litres":7}` {
 		t.Errorf("got %+v, trace %s", l, trace)
