@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -117,7 +118,7 @@ func (l *Log) register(ctx context.Context, kind schemas.Kind) error {
 	}
 	subject := string(kind.Subject)
 	for _, v := range versions {
-		registered, err := l.registry.CreateSchema(ctx, subject, sr.Schema{Schema: v.Text, Type: sr.TypeAvro})
+		registered, err := l.registerVersion(ctx, subject, sr.Schema{Schema: v.Text, Type: sr.TypeAvro})
 		if err != nil {
 			return registryError(fmt.Sprintf("register %q version %d", subject, v.Number), err)
 		}
@@ -128,6 +129,19 @@ func (l *Log) register(ctx context.Context, kind schemas.Kind) error {
 		return registryError(fmt.Sprintf("set compatibility of %q", subject), res[0].Err)
 	}
 	return nil
+}
+
+// registerVersion registers a schema. Some registries refuse one of two processes that register the same at the same moment:
+// it is there then.
+func (l *Log) registerVersion(ctx context.Context, subject string, s sr.Schema) (sr.SubjectSchema, error) {
+	registered, err := l.registry.CreateSchema(ctx, subject, s)
+	var answer *sr.ResponseError
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusConflict {
+		if found, lookup := l.registry.LookupSchema(ctx, subject, s); lookup == nil {
+			return found, nil
+		}
+	}
+	return registered, err
 }
 
 // registryError tells an answer that will not change (4xx) from a registry that is not well.

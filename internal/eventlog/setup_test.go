@@ -1,0 +1,51 @@
+package eventlog_test
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
+)
+
+// TestSetupBesideAnother sets up a log whose registry refuses each schema because another process registers it at the same
+// moment, as Apicurio does.
+func TestSetupBesideAnother(t *testing.T) {
+	cluster := eventlogtest.Start(t)
+	target, err := url.Parse(cluster.Registry.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused atomic.Int64
+	forward := httputil.NewSingleHostReverseProxy(target)
+	forward.ModifyResponse = func(r *http.Response) error {
+		if r.Request.Method == http.MethodPost && strings.HasSuffix(r.Request.URL.Path, "/versions") {
+			refused.Add(1)
+			r.StatusCode = http.StatusConflict // the other one was first
+		}
+		return nil
+	}
+	registry := httptest.NewServer(forward)
+	defer registry.Close()
+	cfg := cluster.Config()
+	cfg.Registry = registry.URL
+	log, err := eventlog.New(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	if err := log.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(t.Context(), report(1)); err != nil || refused.Load() == 0 {
+		t.Errorf("append: %v, after %d refusals", err, refused.Load())
+	}
+}
