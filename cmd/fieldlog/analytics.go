@@ -37,6 +37,7 @@ func (a *analyticsFlags) bind(flags *pflag.FlagSet) {
 	flags.IntVar(&a.cfg.MaxBytes, "block-bytes", 64<<20, "bytes in memory at which a block is stored")
 	flags.DurationVar(&a.cfg.MaxAge, "block-age", time.Second, "age at which a block is stored")
 	flags.IntVar(&a.cfg.Concurrency, "block-concurrency", 4, "blocks stored at a time")
+	flags.DurationVar(&a.cfg.SessionTimeout, "session-timeout", 45*time.Second, "how long a process that is not heard of keeps its partitions; brokers bound it")
 	flags.StringToIntVar(&a.retention, "retention", nil, "days that rows are kept, by table: readings=90,readings_1m=365 (default for ever)")
 	flags.IntVar(&a.cfg.DedupWindow, "dedup-window", 10_000, "inserts a table remembers, when it is created")
 	flags.BoolVar(&a.cfg.NoSync, "no-sync", false, "leave it to the operating system when an insert reaches the disk, for tables that are created")

@@ -23,6 +23,9 @@ type BlockOptions struct {
 	StartAt From
 	// Drain bounds the wait for a block that is being stored when the partition is given up. Default 10 s.
 	Drain time.Duration
+	// SessionTimeout is how long a member that is not heard of keeps its partitions. Default 45 s. Brokers bound it, Kafka's
+	// own from 6 s to 30 min unless told otherwise.
+	SessionTimeout time.Duration
 }
 
 func (o BlockOptions) withDefaults() BlockOptions {
@@ -31,6 +34,7 @@ func (o BlockOptions) withDefaults() BlockOptions {
 	set(&o.MaxBytes, 64<<20)
 	set(&o.MaxAge, time.Second)
 	set(&o.Drain, 10*time.Second)
+	set(&o.SessionTimeout, 45*time.Second)
 	return o
 }
 

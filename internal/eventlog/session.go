@@ -31,12 +31,20 @@ type session struct {
 // pollRecords bounds what one poll hands out.
 const pollRecords = 20_000
 
+// How often a member is heard of within a session timeout, and the longest silence between.
+const (
+	heartbeats   = 6
+	maxHeartbeat = 3 * time.Second
+)
+
 func (s *session) options() []kgo.Opt {
 	o := s.blocks.opts
 	return []kgo.Opt{
 		kgo.ConsumerGroup(s.blocks.log.cfg.Prefix + string(o.Group)),
 		kgo.ConsumeTopics(s.blocks.log.fullName(o.Topic)),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(o.SessionTimeout),
+		kgo.HeartbeatInterval(min(o.SessionTimeout/heartbeats, maxHeartbeat)),
 		kgo.ConsumeStartOffset(o.StartAt.kafka()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),

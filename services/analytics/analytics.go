@@ -47,6 +47,8 @@ func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into table
 		MaxAge:   cfg.MaxAge,
 		StartAt:  cfg.StartAt,
 		Drain:    cfg.Drain,
+
+		SessionTimeout: cfg.SessionTimeout,
 	}, newSink(cfg, log, into, s.metrics))
 	if err != nil {
 		return nil, fmt.Errorf("make analytics: %w", err)

@@ -24,6 +24,8 @@ type Config struct {
 	Concurrency int
 	// Drain bounds the wait for a block that is being stored when its partition is given up. Default 10 s.
 	Drain time.Duration
+	// SessionTimeout is how long a process that is not heard of keeps its partitions. Default 45 s, at least 1 s.
+	SessionTimeout time.Duration
 	// StartAt is where a group begins that never stored anything. The zero From is the oldest record.
 	StartAt eventlog.From
 	// Retries say how far back a report that is sent again is recognised. All processes that share the log must have the same.
@@ -69,6 +71,8 @@ func (c Config) Validate() error {
 		return errors.New("--generation is a number from 1 to 9999")
 	case c.MaxRows < 0 || c.MaxBytes < 0 || c.MaxAge < 0 || c.Concurrency < 0:
 		return errors.New("bounds of a block are positive: see --block-rows, --block-bytes, --block-age, --block-concurrency")
+	case c.SessionTimeout != 0 && c.SessionTimeout < time.Second:
+		return errors.New("--session-timeout is at least a second")
 	case min(r.Readings, r.Reports, r.Duplicates, r.Minutes, r.Hours, r.Days, r.Devices) < 0:
 		return errors.New("--retention is in days, 0 keeps rows for ever")
 	case c.DedupWindow < 0 || c.DedupWindow > 0 && c.DedupWindow < 100:

@@ -3,6 +3,7 @@ package analytics
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/clickhouse/clickhousetest"
@@ -90,6 +91,7 @@ func TestValidateNamesTheFlag(t *testing.T) {
 	f(Config{MaxRows: -1}, "--block-rows")
 	f(Config{Retention: Retention{Hours: -1}}, "--retention")
 	f(Config{DedupWindow: 5}, "--dedup-window")
+	f(Config{SessionTimeout: time.Millisecond}, "--session-timeout")
 	if err := (Config{}).Validate(); err != nil {
 		t.Errorf("the zero Config: %v", err)
 	}
