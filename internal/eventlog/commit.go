@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -77,7 +79,7 @@ func (s *session) request(ctx context.Context, w *worker, member string, generat
 	req.Group = s.blocks.log.cfg.Prefix + string(s.blocks.opts.Group)
 	req.MemberID, req.Generation = member, generation
 	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, s.client)
+	resp, err := s.once(ctx, req)
 	if err != nil {
 		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
 	}
@@ -85,9 +87,50 @@ func (s *session) request(ctx context.Context, w *worker, member string, generat
 		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, errSilent)
 	}
 	if err := kerr.ErrorForCode(resp.Topics[0].Partitions[0].ErrorCode); err != nil {
+		s.coordinator.Store(nil) // it may be another one by now
 		return fmt.Errorf("commit %d of partition %d: %w", offset, w.partition, err)
 	}
 	return nil
+}
+
+// once sends a commit to the group's coordinator, and does not send it again when no answer comes. Such a commit may still
+// arrive, any time later: a network delivers what it held back. If others followed it under the same member, then
+//
+//  1. the announcement of block A is sent, held back, sent again, and confirmed;
+//  2. A is stored, block B is announced and stored;
+//  3. the first announcement of A arrives. It is of a live member of the current generation: the group stands at A again;
+//  4. the member dies. The next one cuts A again, which does no harm, and then a block that is not B.
+//
+// So it is the last commit of its member, which leaves the group: what arrives from then on is refused.
+func (s *session) once(ctx context.Context, req *kmsg.OffsetCommitRequest) (*kmsg.OffsetCommitResponse, error) {
+	coordinator, err := s.findCoordinator(ctx, req.Group)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := coordinator.Request(ctx, req)
+	if err == nil {
+		return resp.(*kmsg.OffsetCommitResponse), nil
+	}
+	s.coordinator.Store(nil)
+	var refused *net.OpError
+	if errors.As(err, &refused) && refused.Op == "dial" {
+		return nil, err // it was not sent
+	}
+	return nil, fmt.Errorf("%w: a commit was not answered: %w", errStale, err)
+}
+
+// findCoordinator returns the group's coordinator, asked for once until a commit fails.
+func (s *session) findCoordinator(ctx context.Context, group string) (*kgo.Broker, error) {
+	if known := s.coordinator.Load(); known != nil {
+		return known, nil
+	}
+	found := s.blocks.log.admin.FindGroupCoordinators(ctx, group)[group]
+	if found.Err != nil {
+		return nil, fmt.Errorf("find the coordinator of group %q: %w", group, found.Err)
+	}
+	coordinator := s.client.Broker(int(found.NodeID))
+	s.coordinator.Store(coordinator)
+	return coordinator, nil
 }
 
 var errSilent = errors.New("the broker's answer does not mention it")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,8 +14,9 @@ import (
 var (
 	// errLost says that the partition belongs to somebody else by now.
 	errLost = errors.New("the partition was lost")
-	// errStale says that the member was given a new identity, so that what it knew may be old.
-	errStale = errors.New("the group gave this member a new identity")
+	// errStale says that the member must join the group anew: it was given a new identity, so that what it knew may be old, or
+	// has a commit under way that may arrive after later ones.
+	errStale = errors.New("this member has to join the group anew")
 )
 
 // session is one membership in the group, from joining to leaving.
@@ -26,6 +28,8 @@ type session struct {
 
 	mu      sync.RWMutex // held for reading by every commit, for writing while partitions are lost
 	workers map[Partition]*worker
+
+	coordinator atomic.Pointer[kgo.Broker] // of the group; nil when not known
 }
 
 // pollRecords bounds what one poll hands out.
