@@ -119,11 +119,7 @@ type identity struct {
 }
 
 func identityOf(kind schemas.Kind, head *schemas.Envelope, own bool) identity {
-	source := head.Origin
-	if source == "" { // CloudEvents wants one
-		source = "fieldlog"
-	}
-	return identity{id: head.EventID, kind: kind.Subject, source: source, time: head.EventTime.Time(), own: own}
+	return identity{id: head.EventID, kind: kind.Subject, source: SourceOf(head), time: head.EventTime.Time(), own: own}
 }
 
 // describe returns an event's headers: the CloudEvents Kafka protocol binding in binary mode, the trace, and whether the id is

@@ -30,7 +30,7 @@ func TestOnlyMarkedRecordsHaveASendersID(t *testing.T) {
 			t.Fatal(err)
 		}
 		if id, own := record.SenderID(); own {
-			marked[string(id)] = true
+			marked[string(id.ID)] = string(id.Source) == "test"
 		}
 	}
 	for n := range 10 {
@@ -47,7 +47,7 @@ func TestSenderID(t *testing.T) {
 		for i := 0; i < len(headers); i += 2 {
 			r.Headers = append(r.Headers, schemas.Header{Key: headers[i], Value: []byte(headers[i+1])})
 		}
-		if id, own := r.SenderID(); string(id) != want && own || own != (want != "") {
+		if id, own := r.SenderID(); string(id.ID) != want && own || own != (want != "") {
 			t.Errorf("%q: got %q %v, want %q", headers, id, own, want)
 		}
 	}

@@ -25,7 +25,7 @@ func BenchmarkWindow(b *testing.B) {
 	keys, ids := keys()
 	b.Run("hash", func(b *testing.B) {
 		for n := 0; b.Loop(); n++ {
-			Identify(keys[n&0xffff], ids[n&0xffff])
+			Identify(keys[n&0xffff], []byte("http"), ids[n&0xffff])
 		}
 	})
 	b.Run("window", func(b *testing.B) {

@@ -116,7 +116,7 @@ func TestAnyCut(t *testing.T) {
 // TestTheOriginal follows a report that is sent again and again.
 func TestTheOriginal(t *testing.T) {
 	w := New(Limits{Reports: 10, Age: time.Second})
-	id := Identify([]byte("c/d"), []byte("e"))
+	id := Identify([]byte("c/d"), []byte("http"), []byte("e"))
 	f := func(offset, wantOriginal int64, want bool) {
 		t.Helper()
 		original, got := w.Add(id, offset, schemas.Time(offset-5_000_000_000)*5_000_000)
@@ -143,23 +143,26 @@ func TestTheOriginal(t *testing.T) {
 
 func TestReportsAreToldApart(t *testing.T) {
 	seen := map[ID]string{}
-	f := func(key, id string) {
+	f := func(key, source, id string) {
 		t.Helper()
-		at := Identify([]byte(key), []byte(id))
+		at := Identify([]byte(key), []byte(source), []byte(id))
 		if had, double := seen[at]; double {
-			t.Errorf("%q %q is taken for %s", key, id, had)
+			t.Errorf("%q %q %q is taken for %s", key, source, id, had)
 		}
-		seen[at] = key + " " + id
+		seen[at] = key + " " + source + " " + id
 	}
-	f("c/d", "e")
-	f("c/d", "f")
-	f("c/de", "")
-	f("c/", "de")
-	f("", "c/de")
-	f("c/x", "e")
+	f("c/d", "s", "e")
+	f("c/d", "s", "f")
+	f("c/d", "r", "e")
+	f("c/d", "", "se")
+	f("c/d", "se", "")
+	f("c/de", "s", "")
+	f("c/", "des", "")
+	f("", "s", "c/de")
+	f("c/x", "s", "e")
 	long := fmt.Sprintf("%0500d", 1)
-	f(long, "e")
-	f("c/d", long)
+	f(long, "s", "e")
+	f("c/d", "s", long)
 }
 
 // TestMemory fills the window and looks at its memory, then lets it pass.

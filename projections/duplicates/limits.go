@@ -63,11 +63,12 @@ func (l Limits) Reach(offset int64, t schemas.Time) (from int64, since schemas.T
 // ID stands for a report.
 type ID [3]uint32
 
-// Identify returns the ID of the report with a record's key and event id.
-func Identify(key, eventID []byte) ID {
+// Identify returns the ID of the report with a record's key, the source that tells it and the id that it has there.
+func Identify(key, source, eventID []byte) ID {
 	var room [256]byte
 	text := binary.BigEndian.AppendUint32(room[:0], uint32(len(key)))
-	text = append(append(text, key...), eventID...)
+	text = binary.BigEndian.AppendUint32(text, uint32(len(source)))
+	text = append(append(append(text, key...), source...), eventID...)
 	sum := sha256.Sum256(text)
 	return ID{binary.LittleEndian.Uint32(sum[:]), binary.LittleEndian.Uint32(sum[4:]), binary.LittleEndian.Uint32(sum[8:])}
 }

@@ -46,7 +46,7 @@ func (f *fold) add(ctx context.Context, r *eventlog.Record) error {
 		if duplicate {
 			f.redriven.leaveOut(r.Offset)
 			f.open.rows.AddDuplicate(readings.Duplicate{
-				Offset: int64(r.Offset), Original: original, Key: r.Key, EventID: id, Appended: schemas.TimeOf(r.Timestamp),
+				Offset: int64(r.Offset), Original: original, Key: r.Key, EventID: id.ID, Appended: schemas.TimeOf(r.Timestamp),
 			})
 			return nil
 		}

@@ -30,13 +30,13 @@ type retries struct {
 
 // decide tells whether a record that takes part is a duplicate, and of which record. An error says that the log could not
 // be read; try again.
-func (d *retries) decide(ctx context.Context, r *eventlog.Record, eventID []byte) (original int64, duplicate bool, err error) {
+func (d *retries) decide(ctx context.Context, r *eventlog.Record, id eventlog.SenderID) (original int64, duplicate bool, err error) {
 	if d.window == nil {
 		if d.window, err = d.sink.rebuild(ctx, r); err != nil {
 			return 0, false, err
 		}
 	}
-	original, duplicate = d.window.Add(duplicates.Identify(r.Key, eventID), int64(r.Offset), schemas.TimeOf(r.Timestamp))
+	original, duplicate = d.window.Add(duplicates.Identify(r.Key, id.Source, id.ID), int64(r.Offset), schemas.TimeOf(r.Timestamp))
 	d.measure(d.window.Entries(), d.window.Bytes())
 	return original, duplicate, nil
 }
@@ -57,7 +57,7 @@ func (s *sink) rebuild(ctx context.Context, r *eventlog.Record) (*duplicates.Win
 			return fmt.Errorf("topic id is %s, not %s", past.TopicID, r.TopicID)
 		}
 		if id, own := past.SenderID(); own {
-			window.Add(duplicates.Identify(past.Key, id), int64(past.Offset), schemas.TimeOf(past.Timestamp))
+			window.Add(duplicates.Identify(past.Key, id.Source, id.ID), int64(past.Offset), schemas.TimeOf(past.Timestamp))
 		}
 		return nil
 	})

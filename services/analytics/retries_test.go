@@ -46,10 +46,10 @@ func (s *stand) decisions(t testing.TB, limits duplicates.Limits) (stored uint64
 		if !own {
 			continue
 		}
-		original, again := windows[r.Partition].Add(duplicates.Identify(r.Key, id), int64(r.Offset), schemas.TimeOf(r.Timestamp))
+		original, again := windows[r.Partition].Add(duplicates.Identify(r.Key, id.Source, id.ID), int64(r.Offset), schemas.TimeOf(r.Timestamp))
 		if again {
 			stored--
-			repeated[fmt.Sprintf("%s %s %d %d %d", r.Key, id, r.Partition, r.Offset, original)] = true
+			repeated[fmt.Sprintf("%s %s %d %d %d", r.Key, id.ID, r.Partition, r.Offset, original)] = true
 		}
 	}
 	return stored, repeated

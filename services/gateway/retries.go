@@ -168,7 +168,7 @@ func (r *retries) take(record *eventlog.Record) {
 		return
 	}
 	if x := r.index(record.Partition); x != nil {
-		x.add(record, duplicates.Identify(record.Key, id))
+		x.add(record, duplicates.Identify(record.Key, id.Source, id.ID))
 	}
 }
 

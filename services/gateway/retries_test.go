@@ -128,7 +128,7 @@ func (s *site) counted(t testing.TB) (records, stored int) {
 		}
 		id, own := r.SenderID()
 		if own {
-			_, own = windows[r.Partition].Add(duplicates.Identify(r.Key, id), int64(r.Offset), schemas.TimeOf(r.Timestamp))
+			_, own = windows[r.Partition].Add(duplicates.Identify(r.Key, id.Source, id.ID), int64(r.Offset), schemas.TimeOf(r.Timestamp))
 		}
 		if !own {
 			stored++
@@ -170,12 +170,12 @@ func TestARetryIsAnsweredAsOne(t *testing.T) {
 	if n := d.value(t, "fieldlog_gateway_reports_accepted_total"); n != 1 {
 		t.Errorf("accepted: got %v, want 1", n)
 	}
-	for _, body := range []string{named("d2", "e1"), named("d1", "e2")} {
+	for _, body := range []string{named("d2", "e1"), named("d1", "e2"), strings.Replace(named("d1", "e1"), "{", `{"origin":"probe",`, 1)} {
 		if other := d.report(t, body); other.Duplicates != 0 {
 			t.Errorf("%s is taken for another: %+v", body, other)
 		}
 	}
-	s.count(t, 3, 3)
+	s.count(t, 4, 4)
 }
 
 func TestRetriesAmongOthers(t *testing.T) {
@@ -225,7 +225,7 @@ func TestARetryOfWhatWasNeverAnswered(t *testing.T) {
 	s := newSite(t)
 	dead := s.log.NewBatch()
 	r := &schemas.TelemetryReported{
-		Envelope: schemas.Envelope{EventID: "e1", EventTime: 1, ReceivedTime: 1}, Client: "c", Device: "d1",
+		Envelope: schemas.Envelope{EventID: "e1", EventTime: 1, ReceivedTime: 1, Origin: "http"}, Client: "c", Device: "d1",
 		Readings: []schemas.Reading{{Metric: "level", Time: 1, Value: schemas.DoubleValue(1.5)}},
 	}
 	if err := dead.AddRetryable(r); err != nil {

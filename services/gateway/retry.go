@@ -49,7 +49,7 @@ func (w *work) identify(index int, r *schemas.TelemetryReported) (own bool) {
 // addOwn adds a report with an id of its sender's own, unless the log is known to have it.
 func (g *Gateway) addOwn(w *work, added item, r *schemas.TelemetryReported) error {
 	w.recordKey = r.AppendKey(w.recordKey[:0])
-	added.id = duplicates.Identify(w.recordKey, []byte(r.EventID))
+	added.id = duplicates.Identify(w.recordKey, []byte(eventlog.SourceOf(&r.Envelope)), []byte(r.EventID))
 	if added.partition, added.original, added.repeated = g.retries.known(w.recordKey, added.id); added.repeated {
 		w.repeats = append(w.repeats, added)
 		return nil
