@@ -31,7 +31,7 @@ func Apply(s schemas.ClientState, fact schemas.Event) schemas.ClientState {
 	}
 	switch f := fact.(type) {
 	case *schemas.ClientRegistered:
-		s.Client, s.Registered = f.Client, f.EventTime
+		s.Client, s.Registered = f.Client, f.ReceivedTime
 		return handled(s, f.Decided)
 	case *schemas.OrderAccepted:
 		s.Client = f.Client
@@ -72,7 +72,7 @@ func accepted(s schemas.ClientState, f *schemas.OrderAccepted) schemas.ClientSta
 	status, _ := next(none, CueAccepted)
 	s.Orders = append(slices.Clone(s.Orders), schemas.OrderState{
 		OrderID: f.OrderID, Terms: f.Terms, Version: f.Version, Status: status,
-		PlacedEvent: f.Cause, TraceID: f.TraceID, RequestedBy: f.RequestedBy, Placed: f.EventTime, Updated: f.EventTime,
+		PlacedEvent: f.Cause, TraceID: f.TraceID, RequestedBy: f.RequestedBy, Placed: f.ReceivedTime, Updated: f.ReceivedTime,
 	})
 	return s
 }
@@ -123,7 +123,7 @@ func changed(o *schemas.OrderState, f *schemas.OrderChanged) {
 	}
 	begin(o)
 	o.Status, o.Terms, o.Version = to, f.Terms, f.Version
-	o.Updated, o.TraceID, o.RequestedBy = f.EventTime, f.TraceID, f.RequestedBy
+	o.Updated, o.TraceID, o.RequestedBy = f.ReceivedTime, f.TraceID, f.RequestedBy
 }
 
 func cancelled(o *schemas.OrderState, f *schemas.OrderCancelled) {
@@ -133,7 +133,7 @@ func cancelled(o *schemas.OrderState, f *schemas.OrderCancelled) {
 	}
 	begin(o)
 	o.Status, o.Version, o.Reason = to, f.Version, cut(f.Reason, maxWord)
-	o.Updated, o.TraceID, o.RequestedBy = f.EventTime, f.TraceID, f.RequestedBy
+	o.Updated, o.TraceID, o.RequestedBy = f.ReceivedTime, f.TraceID, f.RequestedBy
 }
 
 // begin forgets how the provisioning of an earlier version went.

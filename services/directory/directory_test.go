@@ -1,0 +1,330 @@
+package directory
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
+	"github.com/fieldlog/fieldlog/projections/clients"
+	"github.com/fieldlog/fieldlog/schemas"
+)
+
+// world is a log with a directory that follows it, and stands for the registrar.
+type world struct {
+	*testing.T
+	log    *eventlog.Log
+	dir    *Directory
+	url    string
+	states map[string]schemas.ClientState
+}
+
+func start(t *testing.T) *world {
+	cluster := eventlogtest.Start(t)
+	w := &world{T: t, log: cluster.Open(t, cluster.Config()), states: map[string]schemas.ClientState{}}
+	w.place("c1", "before", "n0") // there when the directory starts
+	w.dir = New(Config{Watchers: 2}, w.log, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.dir.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	mux := http.NewServeMux()
+	for _, route := range w.dir.Routes() {
+		mux.HandleFunc(route.Method+" "+route.Path, route.Serve)
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	w.until(func() bool { return w.dir.Ready(ctx) == nil })
+	return w
+}
+
+func (w *world) until(true func() bool) {
+	w.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !true(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.Fatal("it did not happen in time")
+		}
+	}
+}
+
+// decide does what the registrar does, one event after the other. It returns the positions of the facts.
+func (w *world) decide(client string, input schemas.Event) (facts []eventlog.Position) {
+	w.Helper()
+	at, err := w.log.Append(w.Context(), input)
+	if err != nil {
+		w.Fatal(err)
+	}
+	state := w.states[client]
+	var made []schemas.Event
+	if input.Kind().Topic == schemas.KindProvisioningProgressed.Topic {
+		state = clients.Progress(state, input, int64(at.Offset))
+	} else if state, made, err = clients.Input(state, input, int64(at.Offset), sold); err != nil {
+		w.Fatal(err)
+	}
+	w.states[client] = state
+	published := clients.Published(state)
+	for _, event := range append(made, &published) {
+		at, err := w.log.Append(w.Context(), event)
+		if err != nil {
+			w.Fatal(err)
+		}
+		facts = append(facts, at)
+	}
+	return facts[:len(made)]
+}
+
+func sold(name string) ([]string, bool) { return schemas.HardwareClasses(), name == "Product-A" }
+
+func head(id string) schemas.Envelope {
+	return schemas.Envelope{EventID: id, ReceivedTime: schemas.TimeOf(time.Now()), TraceID: "trace-" + id}
+}
+
+func (w *world) place(client, order, namespace string) []eventlog.Position {
+	w.Helper()
+	return w.decide(client, &schemas.OrderPlaced{Envelope: head(client + order), OrderID: order, Client: client, ExpectedVersion: -1, Terms: schemas.Terms{
+		Namespace: namespace, Environment: "Stage", Archtype: "Edge", Hardware: "Shared", Product: "Product-A", Parameters: []schemas.Label{{Name: "size", Value: "s"}}}})
+}
+
+func (w *world) cancel(id, client, order string) []eventlog.Position {
+	w.Helper()
+	return w.decide(client, &schemas.OrderCancelRequested{Envelope: head(id), OrderID: order, Client: client, ExpectedVersion: -1})
+}
+
+func (w *world) progress(client, order string, state schemas.ProvisioningState) {
+	w.Helper()
+	w.decide(client, &schemas.ProvisioningProgressed{Envelope: head("p"), OrderID: order, Client: client, Version: 1, State: state, Step: 1, Steps: 2, Backend: "simulated"})
+}
+
+// get asks and decodes the answer; it returns the status and the ETag.
+func (w *world) get(path string, into any, headers ...string) (int, string) {
+	w.Helper()
+	req, err := http.NewRequest(http.MethodGet, w.url+path, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNotModified {
+		if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+			w.Fatalf("%s: %v", path, err)
+		}
+	}
+	return resp.StatusCode, resp.Header.Get("ETag")
+}
+
+// shows waits until the directory has a client's newest state.
+func (w *world) shows(client string) {
+	w.Helper()
+	w.until(func() bool {
+		e, known := w.dir.book.client(client)
+		return known && e.state.Version == w.states[client].Version
+	})
+}
+
+func TestWhatWasCommittedIsShown(t *testing.T) {
+	w := start(t)
+	w.place("c1", "o1", "n1")
+	w.place("c2", "o1", "n1")
+	w.place("c3", "o3", "n3")
+	w.progress("c3", "o3", schemas.ProvisioningSucceeded)
+	for _, name := range []string{"c1", "c2", "c3"} {
+		w.shows(name)
+	}
+	var page clientsPage
+	f := func(path string, want ...string) {
+		t.Helper()
+		page = clientsPage{}
+		w.get(path, &page)
+		var got []string
+		for _, c := range page.Clients {
+			got = append(got, fmt.Sprint(c.Client, len(c.Orders)))
+		}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: got %v, want %v", path, got, want)
+		}
+	}
+	f("/v1/clients", "c12", "c21", "c31")
+	f("/v1/clients?status=ready", "c31")
+	f("/v1/clients?namespace=n1", "c11", "c21")
+	f("/v1/clients?client=c2", "c21")
+	f("/v1/clients?product=Product-Z")
+	f("/v1/clients?limit=2", "c12", "c21")
+	f("/v1/clients?limit=2&after="+page.Next, "c31")
+	if page.Next != "" {
+		t.Errorf("the last page goes on at %q", page.Next)
+	}
+	var orders ordersPage
+	if w.get("/v1/orders?limit=1", &orders); len(orders.Orders) != 2 || orders.Next != "c1" {
+		t.Errorf("got %+v, want a page that ends between clients", orders)
+	}
+	var order Order
+	if code, tag := w.get("/v1/orders/o3", &order); code != 200 || tag != `"1"` || order.Status != schemas.OrderStatusReady || order.Steps != 2 || order.Parameters["size"] != "s" || order.TraceID != "trace-c3o3" {
+		t.Errorf("got %d %s %+v", code, tag, order)
+	}
+	g := func(path string, want int, detail string) {
+		t.Helper()
+		var p problem
+		if code, _ := w.get(path, &p); code != want || !strings.Contains(p.Detail, detail) {
+			t.Errorf("%s: got %d %+v, want %d", path, code, p, want)
+		}
+	}
+	g("/v1/orders/o1", 409, "client")
+	g("/v1/orders/o9", 404, "o9")
+	g("/v1/clients/c9", 404, "c9")
+	g("/v1/clients?limit=x", 400, "limit")
+	g("/v1/clients/c1?as_of=yesterday", 400, "as_of")
+	g("/v1/clients/c1?history=-1", 400, "history")
+	if code, _ := w.get("/v1/orders/o1?client=c2", &order); code != 200 || order.Client != "c2" {
+		t.Errorf("got %d %+v", code, order)
+	}
+	var client Client
+	_, tag := w.get("/v1/clients/c3", &client)
+	if code, _ := w.get("/v1/clients/c3", nil, "If-None-Match", tag); code != 304 {
+		t.Errorf("got %d for a client that did not change", code)
+	}
+}
+
+func TestThePastIsAFold(t *testing.T) {
+	w := start(t)
+	placed := w.place("c1", "o1", "n1")
+	between := time.Now().Add(2 * time.Millisecond)
+	w.until(func() bool { return time.Now().After(between.Add(2 * time.Millisecond)) })
+	w.progress("c1", "o1", schemas.ProvisioningFailed)
+	cancelled := w.cancel("k1", "c1", "o1")
+	w.shows("c1")
+	f := func(query string, version int32, status schemas.OrderStatus, history int) {
+		t.Helper()
+		var got Client
+		code, _ := w.get("/v1/clients/c1?"+query, &got)
+		last := ""
+		if len(got.Orders) > 0 {
+			last = string(got.Orders[len(got.Orders)-1].Status)
+		}
+		if code != 200 || got.Version != version || last != string(status) || len(got.History) != history {
+			t.Errorf("%s: got %d version %d status %s with %d events, want %d %s %d", query, code, got.Version, last, len(got.History), version, status, history)
+		}
+		for i, told := range got.History {
+			if i > 0 && told.Recorded.Before(got.History[i-1].Recorded) || told.Kind == "" || !json.Valid(told.Event) {
+				t.Errorf("%s: event %d is %+v", query, i, told)
+			}
+		}
+	}
+	f("", 5, schemas.OrderStatusCancelled, 8) // 3 orders, 4 facts, 1 of provisioning
+	f("history=2", 5, schemas.OrderStatusCancelled, 2)
+	f(fmt.Sprint("as_of=", cancelled[0].Offset), 5, schemas.OrderStatusCancelled, 8)
+	f(fmt.Sprint("as_of=", placed[0].Offset, "&history=0"), 3, schemas.OrderStatusAccepted, 0)
+	f("as_of="+between.UTC().Format(time.RFC3339Nano), 3, schemas.OrderStatusAccepted, 5)
+	var p problem
+	if code, _ := w.get("/v1/clients/c1?as_of=2001-01-01T00:00:00Z", &p); code != 404 {
+		t.Errorf("got %d before there was anything", code)
+	}
+}
+
+func TestUpdatesAreStreamed(t *testing.T) {
+	w := start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	open := func(path string) *bufio.Scanner {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/event-stream")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" {
+			t.Fatalf("got %s %v", resp.Status, resp.Header)
+		}
+		return bufio.NewScanner(resp.Body)
+	}
+	next := func(lines *bufio.Scanner) (c Client) {
+		t.Helper()
+		for lines.Scan() {
+			if data, is := strings.CutPrefix(lines.Text(), "data: "); is {
+				if err := json.Unmarshal([]byte(data), &c); err != nil {
+					t.Fatal(err)
+				}
+				return c
+			}
+		}
+		t.Fatalf("the stream ended: %v", lines.Err())
+		return c
+	}
+	one, all := open("/v1/clients/c1/events"), open("/v1/clients")
+	if c := next(one); c.Client != "c1" || len(c.Orders) != 1 {
+		t.Errorf("got %+v, want the client as it is", c)
+	}
+	var p problem
+	if code, _ := w.get("/v1/clients/c1/events", &p); code != 429 {
+		t.Errorf("got %d for a stream too many", code)
+	}
+	w.place("c2", "o1", "n1")
+	if c := next(all); c.Client != "c2" || c.Orders[0].OrderID != "o1" {
+		t.Errorf("got %+v, want c2", c)
+	}
+	w.cancel("k1", "c1", "before")
+	if c := next(one); c.Client != "c1" || c.Orders[0].Status != schemas.OrderStatusCancelled {
+		t.Errorf("got %+v, want c1 and its cancelled order", c)
+	}
+	cancel()
+	w.until(func() bool {
+		w.dir.book.mu.RLock()
+		defer w.dir.book.mu.RUnlock()
+		return len(w.dir.book.watchers) == 0
+	})
+}
+
+func TestAnAnswerIsWaitedForOrLookedUp(t *testing.T) {
+	w := start(t)
+	f := func(event string, want string) {
+		t.Helper()
+		answer, cancel := w.dir.Expect(t.Context(), "c1", event)
+		defer cancel()
+		select {
+		case fact := <-answer:
+			if fact.Kind().Fact != want {
+				t.Errorf("%s: got %s, want %s", event, fact.Kind().Fact, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Errorf("%s: there was no answer", event)
+		}
+	}
+	answer, cancel := w.dir.Expect(t.Context(), "c1", "c1o1")
+	w.place("c1", "o1", "n1")
+	if fact := <-answer; fact.Kind() != schemas.KindOrderAccepted {
+		t.Errorf("got %s", fact.Kind().Fact)
+	}
+	cancel()
+	w.cancel("k1", "c1", "o1")
+	w.shows("c1")
+	f("c1o1", "order.accepted")
+	f("k1", "order.cancelled")
+	f("c1before", "order.accepted")
+	_, cancel = w.dir.Expect(t.Context(), "c1", "never")
+	cancel()
+	if len(w.dir.book.waiting) != 0 {
+		t.Errorf("%d wait still", len(w.dir.book.waiting))
+	}
+}
