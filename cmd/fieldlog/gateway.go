@@ -1,7 +1,8 @@
 package main
 
-//	devices, curl, Telegraf -> HTTP on --listen -> services/gateway -> eventlog -> topic telemetry
-//	workers in any language <-> CloudEvents, JSON ----^     `-> topic events; any topic as NDJSON or server-sent events
+//	devices, curl, Telegraf -> HTTP on --listen -> services/gateway -> eventlog -> topics telemetry, orders
+//	workers in any language <-> CloudEvents, JSON ----^     |-> topic events; any topic as NDJSON or server-sent events
+//	                                                        `-> services/directory <- topics client-state, clients
 //	                              `-> /metrics /healthz /readyz /openapi.json
 
 import (
@@ -18,8 +19,10 @@ import (
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/obs"
+	"github.com/fieldlog/fieldlog/internal/products"
 	"github.com/fieldlog/fieldlog/internal/run"
 	"github.com/fieldlog/fieldlog/internal/settings"
+	"github.com/fieldlog/fieldlog/services/directory"
 	"github.com/fieldlog/fieldlog/services/gateway"
 )
 
@@ -76,15 +79,21 @@ func (g *gatewayFlags) config() (gateway.Config, error) {
 }
 
 // service returns the gateway, which listens already but answers only when it runs.
-func (g *gatewayFlags) service(ctx context.Context, log *eventlog.Log, logger *slog.Logger, reg *prometheus.Registry, ready ...func(context.Context) error) (*gateway.Gateway, error) {
+//
+// It takes orders of what the catalogue sells, and shows what the directory knows of them.
+func (g *gatewayFlags) service(ctx context.Context, catalogue *products.Catalogue, known *directory.Directory, log *eventlog.Log, logger *slog.Logger, reg *prometheus.Registry, ready ...func(context.Context) error) (*gateway.Gateway, error) {
 	cfg, err := g.config()
 	if err != nil {
 		return nil, err
 	}
-	cfg.Ready = allReady(append(ready, log.Ready))
+	cfg.Products, cfg.Book = catalogue.Hardware, known
+	cfg.Ready = allReady(append(ready, log.Ready, known.Ready))
 	door, err := gateway.New(cfg, log, logger, reg, reg)
 	if err != nil {
 		return nil, err
+	}
+	for _, route := range known.Routes() {
+		door.Mount(route.Method, route.Path, "directory", route.Serve)
 	}
 	return door, door.Listen(ctx)
 }
@@ -92,6 +101,11 @@ func (g *gatewayFlags) service(ctx context.Context, log *eventlog.Log, logger *s
 // part runs a gateway; what it waits for in the end is bounded by --drain.
 func (g *gatewayFlags) part(door *gateway.Gateway) run.Part {
 	return run.Part{Name: "gateway", Run: door.Run, Drain: g.cfg.Drain + 5*time.Second}
+}
+
+// showing runs a directory.
+func showing(d *directory.Directory) run.Part {
+	return run.Part{Name: "directory", Run: d.Run, Ready: whenReady(d.Ready)}
 }
 
 func allReady(checks []func(context.Context) error) func(context.Context) error {
@@ -108,26 +122,28 @@ func (p *program) gatewayCommand() *cobra.Command {
 	var l logFlags
 	var g gatewayFlags
 	var r retryFlags
+	var c productFlags
 	cmd := &cobra.Command{
 		Use:   "gateway",
-		Short: "Run the service that takes reports and events over HTTP, and lets workers read them",
-		Long: `Takes telemetry over HTTP (JSON, NDJSON, InfluxDB's line protocol) and CloudEvents, checks them and appends them to the log; an
-answer of 2xx means that every in-sync replica has them. It hands out the records of every topic as JSON. It keeps no
-state: run any number of them. SIGINT or SIGTERM lets requests finish.`,
+		Short: "Run the service that takes reports, orders and events over HTTP, and lets workers read",
+		Long: `Takes telemetry over HTTP (JSON, NDJSON, InfluxDB's line protocol), orders and CloudEvents, checks them and appends them to the
+log; an answer of 2xx means that every in-sync replica has them. It shows clients and their orders, and hands out the
+records of every topic as JSON. It keeps no state of its own: run any number of them. SIGINT or SIGTERM lets requests finish.`,
 		Example: "  fieldlog gateway --listen :8080 --gateway-token-file token --brokers kafka:9092 --registry http://registry:8081",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			g.cfg.Retries = r.limits
-			return p.gateway(cmd.Context(), &l, &g)
+			return p.gateway(cmd.Context(), &l, &g, &c)
 		},
 	}
 	g.bind(cmd.Flags())
 	r.bind(cmd.Flags())
 	l.bind(cmd.Flags(), defaultBrokers, defaultRegistry)
+	c.bind(cmd.Flags())
 	return cmd
 }
 
-func (p *program) gateway(ctx context.Context, l *logFlags, g *gatewayFlags) error {
+func (p *program) gateway(ctx context.Context, l *logFlags, g *gatewayFlags, c *productFlags) error {
 	p.tune()
 	logger, err := p.serviceLogger(p.stdout)
 	if err != nil {
@@ -139,12 +155,18 @@ func (p *program) gateway(ctx context.Context, l *logFlags, g *gatewayFlags) err
 		return err
 	}
 	defer log.Close()
-	door, err := g.service(ctx, log, logger, reg)
+	catalogue, err := c.load()
+	if err != nil {
+		return err
+	}
+	known := directory.New(directory.Config{}, log, logger)
+	door, err := g.service(ctx, catalogue, known, log, logger, reg)
 	if err != nil {
 		return err
 	}
 	return run.Together(ctx, logger,
 		setUp(log),
+		showing(known),
 		g.part(door),
 		announce(func() { logger.Info("ready", "gateway", "http://"+reachable(door.Addr())) }),
 	)

@@ -29,6 +29,7 @@ import (
 	"github.com/fieldlog/fieldlog/internal/fleet"
 	"github.com/fieldlog/fieldlog/internal/obs"
 	"github.com/fieldlog/fieldlog/internal/run"
+	"github.com/fieldlog/fieldlog/services/directory"
 )
 
 type upFlags struct {
@@ -178,7 +179,8 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 	if err != nil {
 		return err
 	}
-	door, err := f.gateway.service(ctx, log, logger, reg, storing.Ready, deciding.Ready)
+	known := directory.New(directory.Config{}, log, logger)
+	door, err := f.gateway.service(ctx, catalogue, known, log, logger, reg, storing.Ready, deciding.Ready)
 	if err != nil {
 		return err
 	}
@@ -195,6 +197,7 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 		setUp(log),
 		run.Part{Name: "analytics", Run: storing.Run, Ready: whenReady(storing.Ready), Settle: caughtUp(storing.Lag), Drain: 30 * time.Second},
 		run.Part{Name: "registrar", Run: deciding.Run, Settle: caughtUp(deciding.Lag)},
+		showing(known),
 		f.gateway.part(door),
 		announce(func() { p.welcome(f.addresses(door.Addr()), f.fleet.Devices > 0, logger, screen) }),
 		run.Part{Name: "fleet", Run: devices.Run},

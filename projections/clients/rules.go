@@ -119,6 +119,15 @@ func isLabel(text string) bool {
 	})
 }
 
+// OrderID returns the id of an order whose client gave none: the event id of the input that places it, or one that follows from it
+// where that would be no order id.
+func OrderID(client, eventID string) string {
+	if isOrderID(eventID) {
+		return eventID
+	}
+	return derived("order", client, eventID)
+}
+
 const maxOrderID = 64
 
 func isOrderID(text string) bool {

@@ -58,15 +58,13 @@ func New(cfg Config, log *eventlog.Log, logger *slog.Logger) *Directory {
 
 // Run follows the log until ctx ends, and returns nil. While the log is away it tries again.
 func (d *Directory) Run(ctx context.Context) error {
+	defer d.ready.Store(false)
 	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
-		err := d.follow(ctx)
-		if ctx.Err() != nil {
-			break
+		if err := d.follow(ctx); ctx.Err() == nil {
+			d.logger.Warn("cannot follow clients for now", "error", err)
+			pause(ctx, wait/2+rand.N(wait))
 		}
-		d.logger.Warn("cannot follow clients for now", "error", err)
-		pause(ctx, wait/2+rand.N(wait))
 	}
-	d.ready.Store(false)
 	return nil
 }
 

@@ -324,7 +324,5 @@ func TestAnAnswerIsWaitedForOrLookedUp(t *testing.T) {
 	f("c1before", "order.accepted")
 	_, cancel = w.dir.Expect(t.Context(), "c1", "never")
 	cancel()
-	if len(w.dir.book.waiting) != 0 {
-		t.Errorf("%d wait still", len(w.dir.book.waiting))
-	}
+	w.until(func() bool { w.dir.book.mu.RLock(); defer w.dir.book.mu.RUnlock(); return len(w.dir.book.waiting) == 0 })
 }

@@ -178,10 +178,9 @@ func (d *Directory) getClient(w http.ResponseWriter, r *http.Request) {
 
 // unread answers when the log could not be read.
 func (d *Directory) unread(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() != nil {
-		return // nobody waits for the answer any more
+	if r.Context().Err() == nil {
+		d.logger.Warn("cannot read the history of a client", "error", err)
 	}
-	d.logger.Warn("cannot read the history of a client", "error", err)
 	refuse(w, http.StatusServiceUnavailable, "the history cannot be read now: "+err.Error())
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/fieldlog/fieldlog/projections/clients"
 	"github.com/fieldlog/fieldlog/projections/duplicates"
 	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
 )
@@ -60,6 +61,10 @@ type Config struct {
 	// SilentRetries saves following the partitions that reports with ids of their own go to: answers then never say that a
 	// report is a retry. It is stored once all the same.
 	SilentRetries bool
+	// Products is what may be ordered; without it nothing may be.
+	Products clients.Products
+	// Book knows the orders that were placed before. Without it the gateway leaves all to the registrar, and waits for nothing.
+	Book Book
 
 	// Ready tells whether everything the gateway stands for is ready; nil is always. Its error is shown on /readyz.
 	Ready func(ctx context.Context) error
@@ -87,6 +92,9 @@ func (c Config) withDefaults() Config {
 	set(&c.Limits.Label, 256)
 	set(&c.Limits.Readings, 10_000)
 	set(&c.Limits.Word, 128)
+	if c.Products == nil {
+		c.Products = func(string) ([]string, bool) { return nil, false }
+	}
 	c.Limits.Strict = c.Strict
 	if len(c.ClientTags) == 0 {
 		c.ClientTags = []string{"client", "tenant"}

@@ -18,6 +18,10 @@ type problem struct {
 	TraceID  string      `json:"trace_id,omitempty"`
 	Errors   []itemError `json:"errors,omitempty"`
 
+	// Reason and Version are those of an order that was not taken: a word of a closed list, and the order's version now.
+	Reason  string `json:"reason,omitempty"`
+	Version int32  `json:"version,omitempty"`
+
 	retryAfter int // seconds; 0 leaves the header out
 }
 

@@ -24,6 +24,9 @@ func (g *Gateway) handle() {
 	g.route("POST", "/v1/topics/{topic}/groups/{group}/ack", g.counted(originReaders, g.postAck))
 	g.route("GET", "/v1/topics/{topic}/groups/{group}", g.counted(originReaders, g.getGroup))
 	g.route("DELETE", "/v1/topics/{topic}/groups/{group}", g.counted(originReaders, g.deleteGroup))
+	g.route("POST", "/v1/orders", g.counted(originOrders, g.postOrder))
+	g.route("PUT", "/v1/orders/{order}", g.counted(originOrders, g.putOrder))
+	g.route("DELETE", "/v1/orders/{order}", g.counted(originOrders, g.deleteOrder))
 	g.route("GET", "/ping", g.ping)
 	g.route("GET", "/health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, "application/json", map[string]string{"name": "fieldlog", "status": "pass", "message": "ready for writes"})

@@ -30,6 +30,17 @@ func traceOf(r *http.Request) trace {
 	return trace{id: id, parent: "00-" + id + "-" + randomHex() + "-" + flags}
 }
 
+// traceFrom continues a trace by its id, 32 hexadecimal digits or a UUID.
+func traceFrom(id string) (t trace, valid bool) {
+	if len(id) == 36 {
+		id = strings.ToLower(strings.ReplaceAll(id, "-", ""))
+	}
+	if len(id) != 32 || !isHex(id) || strings.Trim(id, "0") == "" {
+		return trace{}, false
+	}
+	return trace{id: id, parent: "00-" + id + "-" + randomHex() + "-01"}, true
+}
+
 func validTraceparent(parts []string) bool {
 	return len(parts[0]) == 2 && parts[0] != "ff" && (parts[0] != "00" || len(parts) == 4) && isHex(parts[0]) &&
 		len(parts[1]) == 32 && isHex(parts[1]) && strings.Trim(parts[1], "0") != "" &&
