@@ -187,5 +187,8 @@ func TestTenKillsUnderLoad(t *testing.T) {
 	}
 	s := up(t, dir)
 	r.check(t, s)
+	if a := s.audit("--wait=1m"); a.code != 0 || a.log < len(r.all) || a.stored != a.log {
+		t.Errorf("the audit says %+v", a)
+	}
 	s.stop()
 }

@@ -89,7 +89,7 @@ everything else from them: tables in ClickHouse, exactly once. "fieldlog up" run
 	root.AddCommand(
 		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.simulateCommand(),
 		p.tailCommand(), p.queryCommand(), p.appendCommand(),
-		p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.doctorCommand(),
+		p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.auditCommand(), p.doctorCommand(),
 		p.engineCommand(), p.versionCommand(),
 	)
 	return root
