@@ -71,7 +71,7 @@ func (f *fixture) stored(t testing.TB) []schemas.TelemetryReported {
 	return all
 }
 
-// value sums up a counter over all its labels.
+// value sums up a counter or a gauge over all its labels.
 func (f *fixture) value(t testing.TB, name string) (sum float64) {
 	t.Helper()
 	families, err := f.registry.Gather()
@@ -81,7 +81,7 @@ func (f *fixture) value(t testing.TB, name string) (sum float64) {
 	for _, family := range families {
 		if family.GetName() == name {
 			for _, m := range family.GetMetric() {
-				sum += m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
+				sum += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
 			}
 			return sum
 		}

@@ -137,6 +137,9 @@ func TestTooManyReadersAreSentAway(t *testing.T) {
 	if resp := f.open(t, path); resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("the third got %d", resp.StatusCode)
 	}
+	if got := f.value(t, "fieldlog_gateway_readers"); got != 2 {
+		t.Errorf("%v readers are counted, want 2", got)
+	}
 	if status, _, _ := f.do(t, "POST", "/v1/telemetry", good); status != 200 {
 		t.Errorf("a report got %d meanwhile", status)
 	}
