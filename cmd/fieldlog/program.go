@@ -87,9 +87,10 @@ everything else from them: tables in ClickHouse, exactly once. "fieldlog up" run
 	root.SetHelpFunc(p.help)
 	p.logging.bind(root.PersistentFlags())
 	root.AddCommand(
-		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.simulateCommand(),
+		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.provisionerCommand(),
+		p.simulateCommand(),
 		p.tailCommand(), p.queryCommand(), p.appendCommand(),
-		p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.auditCommand(), p.doctorCommand(),
+		p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.auditCommand(), p.replayCommand(), p.doctorCommand(),
 		p.engineCommand(), p.versionCommand(),
 	)
 	return root

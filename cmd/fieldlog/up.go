@@ -11,8 +11,9 @@ package main
 //	        v
 //	    services/analytics ---> ClickHouse                      engine (child: fieldlog engine serve)
 //	    services/registrar ---> facts about orders, in the log again
+//	    services/provisioner -> a backend (simulated sites by default), and facts about it
 //
-//	It starts upwards and drains downwards: fleet, gateway, registrar and analytics until they have caught up, then the engines.
+//	It starts upwards and drains downwards: fleet, gateway, provisioner, registrar and analytics until they have caught up, then the engines.
 
 import (
 	"context"
@@ -33,15 +34,16 @@ import (
 )
 
 type upFlags struct {
-	log        logFlags
-	clickhouse clickhouseFlags
-	analytics  analyticsFlags
-	gateway    gatewayFlags
-	products   productFlags
-	registrar  registrarFlags
-	retries    retryFlags
-	embedded   embedded.Config
-	fleet      fleet.Config
+	log         logFlags
+	clickhouse  clickhouseFlags
+	analytics   analyticsFlags
+	gateway     gatewayFlags
+	products    productFlags
+	registrar   registrarFlags
+	provisioner provisionerFlags
+	retries     retryFlags
+	embedded    embedded.Config
+	fleet       fleet.Config
 }
 
 func (p *program) upCommand() *cobra.Command {
@@ -70,6 +72,7 @@ the next start carries on from what is there, either way.`,
 	f.analytics.bind(flags)
 	f.products.bind(flags)
 	f.registrar.bind(flags)
+	f.provisioner.bind(flags)
 	f.retries.bind(flags)
 	flags.StringVar(&f.embedded.Dir, "data", "./data", "data folder of the embedded engines")
 	flags.StringVar(&f.embedded.KafkaAddr, "kafka-listen", "127.0.0.1:9092", "address of the embedded broker")
@@ -180,6 +183,10 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 		return err
 	}
 	known := directory.New(directory.Config{}, log, logger)
+	acting, err := f.provisioner.service(f.embedded.Dir, catalogue, log, logger, reg)
+	if err != nil {
+		return err
+	}
 	door, err := f.gateway.service(ctx, catalogue, known, log, logger, reg, storing.Ready, deciding.Ready)
 	if err != nil {
 		return err
@@ -197,6 +204,7 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 		setUp(log),
 		run.Part{Name: "analytics", Run: storing.Run, Ready: whenReady(storing.Ready), Settle: caughtUp(storing.Lag), Drain: 30 * time.Second},
 		run.Part{Name: "registrar", Run: deciding.Run, Settle: caughtUp(deciding.Lag)},
+		run.Part{Name: "provisioner", Run: acting.Run},
 		showing(known),
 		f.gateway.part(door),
 		announce(func() { p.welcome(f.addresses(door.Addr()), f.fleet.Devices > 0, logger, screen) }),

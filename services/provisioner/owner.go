@@ -18,7 +18,7 @@ type owner struct {
 	partition  eventlog.Partition
 	transactor *eventlog.Transactor
 	state      *provisioning.State
-	reader     *reader
+	events     *eventlog.Events
 	next       map[eventlog.Topic]eventlog.Offset // every record before it is folded
 	news       chan *eventlog.Record
 	ended      chan ended
@@ -36,8 +36,8 @@ type ended struct {
 
 func newOwner(s *Service, p eventlog.Partition) *owner {
 	return &owner{
-		service: s, partition: p, state: provisioning.New(), reader: newReader(s.log),
-		next: map[eventlog.Topic]eventlog.Offset{}, busy: map[string]bool{},
+		service: s, partition: p, state: provisioning.New(), events: s.log.NewEvents(),
+		busy: map[string]bool{},
 		news: make(chan *eventlog.Record, 64), ended: make(chan ended, s.cfg.Workers),
 	}
 }
@@ -50,53 +50,13 @@ func (o *owner) open(ctx context.Context) error {
 		return err
 	}
 	o.transactor = t
-	for _, topic := range []eventlog.Topic{eventlog.TopicClients, eventlog.TopicProvisioning, eventlog.TopicEffects} {
-		if err := o.read(ctx, topic); err != nil {
-			o.close()
-			return err
-		}
+	if o.next, err = o.service.log.History(ctx, o.partition, eventlog.ProvisioningTopics(), o.state.Apply); err != nil {
+		o.close()
 	}
-	return nil
+	return err
 }
 
 func (o *owner) close() { o.transactor.Close() }
-
-// read folds what is on the partition now. What the crowd tells of it again is left out by its offset.
-func (o *owner) read(ctx context.Context, topic eventlog.Topic) error {
-	ends, err := o.service.log.Ends(ctx, topic)
-	if err != nil {
-		return err
-	}
-	o.next[topic] = ends[o.partition].Next
-	for r, err := range o.service.log.Read(ctx, eventlog.ReadOptions{Topic: topic, Partitions: []eventlog.Partition{o.partition}}) {
-		if err != nil {
-			return err
-		}
-		if err := o.fold(ctx, r, true); err != nil {
-			return err
-		}
-		o.next[topic] = max(o.next[topic], r.Offset+1)
-	}
-	return ctx.Err()
-}
-
-// fold folds a record. Facts about provisioning that come as news are this owner's own, and are folded already.
-func (o *owner) fold(ctx context.Context, r *eventlog.Record, restoring bool) error {
-	event, err := o.reader.event(ctx, r)
-	var refusal *eventlog.Refusal
-	if errors.As(err, &refusal) {
-		o.service.logger.Error("left out a record that is not ours", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, own := event.(*schemas.ProvisioningProgressed); own && !restoring {
-		return nil
-	}
-	o.state.Apply(event)
-	return nil
-}
 
 // run works until ctx ends, and then waits for the acts under way.
 func (o *owner) run(ctx context.Context) error {
@@ -125,12 +85,23 @@ func (o *owner) run(ctx context.Context) error {
 	}
 }
 
+// hear folds what is new. What was read already is left out by its offset; facts about provisioning are this owner's own, and are
+// folded already.
 func (o *owner) hear(ctx context.Context, r *eventlog.Record) error {
 	if r.Offset < o.next[r.Topic] {
 		return nil
 	}
 	o.next[r.Topic] = r.Offset + 1
-	return o.fold(ctx, r, false)
+	event, err := o.events.Decode(ctx, r)
+	var refusal *eventlog.Refusal
+	if errors.As(err, &refusal) {
+		o.service.logger.Error("left out a record that is not ours", "topic", r.Topic, "partition", r.Partition, "offset", r.Offset, "error", err)
+		return nil
+	}
+	if _, own := event.(*schemas.ProvisioningProgressed); err == nil && !own {
+		o.state.Apply(event)
+	}
+	return err
 }
 
 // drain waits for the acts under way and tells what became of them. What takes too long is cut off: its intent stays, so that the
