@@ -14,7 +14,7 @@ import (
 func TestRandomDamage(t *testing.T) {
 	s := newStand(t)
 	s.flow(15_000) // more than a bucket in some partition
-	for seed := range 4 {
+	for seed := 1; seed <= 2; seed++ {
 		s.exec(fmt.Sprintf("INSERT INTO READINGS SELECT * FROM READINGS WHERE sipHash64(partition, `offset`, `index`, %d) %% 701 = 0", seed))
 		s.exec(fmt.Sprintf("INSERT INTO REPORTS SELECT * FROM REPORTS WHERE sipHash64(partition, `offset`, %d) %% 503 = 0", seed))
 		s.exec(fmt.Sprintf("ALTER TABLE READINGS DELETE WHERE sipHash64(`index`, partition, `offset`, %d) %% 907 = 0"+now, seed))
