@@ -145,6 +145,12 @@ func (b *Blocks) runSession(ctx context.Context) error {
 	b.mu.Lock()
 	b.session = s
 	b.mu.Unlock()
+	var watching sync.WaitGroup
+	watching.Go(s.watchLag)
+	defer func() {
+		s.cancel(nil)
+		watching.Wait()
+	}()
 	defer client.CloseAllowingRebalance() // revokes every partition, which drains its worker
 	return s.poll()
 }

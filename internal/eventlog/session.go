@@ -169,7 +169,6 @@ func (s *session) poll() error {
 		}
 		s.logErrors(fetches)
 		fetches.EachTopic(func(t kgo.FetchTopic) { t.EachPartition(s.deliver) })
-		s.blocks.log.metrics.lag.WithLabelValues(string(s.blocks.opts.Topic), string(s.blocks.opts.Group)).Set(float64(s.lag()))
 		s.client.AllowRebalance()
 	}
 }
@@ -199,14 +198,4 @@ func (s *session) resume(p Partition) { s.client.ResumeFetchPartitions(s.named(p
 
 func (s *session) named(p Partition) map[string][]int32 {
 	return map[string][]int32{s.blocks.log.fullName(s.blocks.opts.Topic): {int32(p)}}
-}
-
-func (s *session) lag() int64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var lag int64
-	for _, w := range s.workers {
-		lag += max(0, w.highWater.Load()-w.stored.Load())
-	}
-	return lag
 }
