@@ -47,7 +47,7 @@ type system struct {
 	cmd *exec.Cmd
 	dir string
 
-	Gateway, Kafka, Registry, ClickHouse string
+	Gateway, Kafka, Registry, ClickHouse, Metrics string
 
 	ended chan struct{} // closed when the process has ended
 	err   error         // how it ended
@@ -62,25 +62,38 @@ func up(t testing.TB, dir string, args ...string) *system {
 	s := &system{t: t, dir: dir, ended: make(chan struct{})}
 	s.cmd = exec.Command(binary(t), append([]string{"up", "--data", dir, "--listen", "127.0.0.1:0",
 		"--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0"}, args...)...)
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd.Stderr = s.cmd.Stdout
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.kill)
-	ready := make(chan struct{})
-	go s.follow(out, ready)
+	s.launch()
+	return s
+}
+
+// launch starts the process and returns when it is ready.
+func (s *system) launch() {
+	s.t.Helper()
+	ready := s.begin()
 	select {
 	case <-ready:
 	case <-s.ended:
-		t.Fatalf("it ended before it was ready: %v\n%s", s.err, s.output())
+		s.t.Fatalf("it ended before it was ready: %v\n%s", s.err, s.output())
 	case <-time.After(60 * time.Second):
-		t.Fatalf("it was not ready in time:\n%s", s.output())
+		s.t.Fatalf("it was not ready in time:\n%s", s.output())
 	}
-	return s
+}
+
+// begin starts the process. ready is closed when it says that it is.
+func (s *system) begin() (ready <-chan struct{}) {
+	s.t.Helper()
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd.Stderr = s.cmd.Stdout
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(s.kill)
+	said := make(chan struct{})
+	go s.follow(out, said)
+	return said
 }
 
 // follow reads what the process prints, for its addresses.
@@ -91,10 +104,13 @@ func (s *system) follow(out io.Reader, ready chan<- struct{}) {
 		s.log.Write(append(lines.Bytes(), '\n'))
 		s.mu.Unlock()
 		var line struct {
-			Msg, Gateway, Kafka, Registry, ClickHouse string
+			Msg, Gateway, Kafka, Registry, ClickHouse, Metrics string
 		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
-			s.Gateway, s.Kafka, s.Registry, s.ClickHouse = line.Gateway, line.Kafka, line.Registry, line.ClickHouse
+			s.Gateway, s.Kafka, s.Registry, s.ClickHouse, s.Metrics = line.Gateway, line.Kafka, line.Registry, line.ClickHouse, line.Gateway
+			if line.Metrics != "" {
+				s.Metrics = "http://" + line.Metrics
+			}
 			close(ready)
 		}
 	}
@@ -209,7 +225,7 @@ func (s *system) post(path, contentType, body string) (int, string) {
 // openLog opens the system's log.
 func (s *system) openLog() *eventlog.Log {
 	s.t.Helper()
-	log, err := eventlog.New(eventlog.Config{Brokers: []string{s.Kafka}, Registry: s.Registry}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	log, err := eventlog.New(eventlog.Config{Brokers: strings.Split(s.Kafka, ","), Registry: s.Registry}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		s.t.Fatal(err)
 	}

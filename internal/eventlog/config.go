@@ -62,7 +62,7 @@ func (c Config) Validate() error {
 		return errors.New("no schema registry: set --registry")
 	}
 	if c.Confirm != 0 && c.Confirm < time.Second {
-		return errors.New("the wait for confirmation is shorter than a second")
+		return errors.New("--confirm is shorter than a second")
 	}
 	return nil
 }

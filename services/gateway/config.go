@@ -68,6 +68,9 @@ type Config struct {
 
 	// Ready tells whether everything the gateway stands for is ready; nil is always. Its error is shown on /readyz.
 	Ready func(ctx context.Context) error
+	// Now is the clock that reports are received by. Default time.Now. It may step: only the times of reports and how old or new
+	// they may be follow it.
+	Now func() time.Time
 }
 
 func (c Config) withDefaults() Config {
@@ -96,6 +99,9 @@ func (c Config) withDefaults() Config {
 		c.Products = func(string) ([]string, bool) { return nil, false }
 	}
 	c.Limits.Strict = c.Strict
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	if len(c.ClientTags) == 0 {
 		c.ClientTags = []string{"client", "tenant"}
 	}

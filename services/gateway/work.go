@@ -59,7 +59,7 @@ const maxKept = 4 << 20
 // begin prepares for a request.
 func (g *Gateway) begin(r *http.Request) *work {
 	w := g.work.Get().(*work)
-	w.trace, w.now = traceOf(r), time.Now()
+	w.trace, w.now = traceOf(r), g.cfg.Now()
 	w.items, w.errors, w.refused, w.overload, w.unsure = w.items[:0], w.errors[:0], 0, false, false
 	w.repeats, w.own, w.key = w.repeats[:0], 0, ""
 	w.batch = g.log.NewBatch()
