@@ -4,7 +4,8 @@
 // Promises:
 //
 //   - A produce is acknowledged after its batch is written and synced to disk (kfake's SyncWrites); so is an offset commit.
-//     Both survive a kill -9 of the process, topic ids, settings and producer state included.
+//     Both survive a kill -9 of the process, topic ids, settings and producer state included: what an idempotent producer
+//     sends again because of it is not appended twice.
 //   - Records are read from segment files; memory holds only the index of what was read lately.
 //   - When the data folder's file system runs out of room, requests that would write are refused, before a write can fail half
 //     way: produces first, with KAFKA_STORAGE_ERROR, which clients retry; offset commits and the like while there is room
@@ -16,9 +17,13 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -60,6 +65,11 @@ func (b *Broker) Start() error {
 	if err != nil {
 		return err
 	}
+	if err := restoreSequences(b.cfg.Dir); err != nil {
+		return err
+	}
+	open := make(chan struct{})
+	defer close(open)
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.Ports(port),
@@ -74,7 +84,8 @@ func (b *Broker) Start() error {
 			if err != nil {
 				return nil, err
 			}
-			return (&net.ListenConfig{}).Listen(context.Background(), network, net.JoinHostPort(host, port))
+			listener, err := (&net.ListenConfig{}).Listen(context.Background(), network, net.JoinHostPort(host, port))
+			return &gate{listener, open}, err
 		}),
 	)
 	if err != nil {
@@ -84,7 +95,22 @@ func (b *Broker) Start() error {
 	for _, key := range writing {
 		cluster.ControlKey(int16(key), b.guard)
 	}
+	if err := os.Remove(filepath.Join(b.cfg.Dir, sequencesFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("start broker: %w", err)
+	}
 	return nil
+}
+
+// gate is a listener that lets nobody in before it is open.
+type gate struct {
+	net.Listener
+	open <-chan struct{}
+}
+
+// Accept implements net.Listener.
+func (g *gate) Accept() (net.Conn, error) {
+	<-g.open
+	return g.Listener.Accept()
 }
 
 func splitAddr(addr string) (host string, port int, err error) {
