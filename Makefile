@@ -10,7 +10,7 @@ TOOLS     := $(CURDIR)/.cache/tools
 CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
 DEMO_ARGS ?= --data ./data --fleet 500
 
-.PHONY: help build engine demo test test-kubernetes interop lint vet vuln verify bench fuzz clean
+.PHONY: help build engine demo test test-kubernetes chaos interop lint vet vuln verify bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ test-kubernetes: $(CONTROLPLANE) ## the Kubernetes and Helm backends on a real c
 
 $(CONTROLPLANE): $(wildcard tools/kubernetes/*.* tools/kubernetes/*/*.go)
 	cd tools/kubernetes && $(GO) build -trimpath -ldflags '-s -w' -o $(dir $@) ./etcd ./controlplane
+
+chaos: build engine ## break everything under load and check every record, and show that the checks find broken programs (CHAOS_ARGS)
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test ./test/chaos -count 1 -timeout 0 -v -args -rounds 50 -mutants $(CHAOS_ARGS)
 
 interop: build engine ## clients that are not Go: curl, kcat, Python's confluent-kafka
 	test/interop/run

@@ -48,6 +48,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeTopics(s.blocks.log.fullName(o.Topic)),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.SessionTimeout(o.SessionTimeout),
+		kgo.RebalanceTimeout(o.Drain + o.SessionTimeout), // a member may drain, and be silent
 		kgo.HeartbeatInterval(min(o.SessionTimeout/heartbeats, maxHeartbeat)),
 		kgo.ConsumeStartOffset(o.StartAt.kafka()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),

@@ -1,0 +1,220 @@
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+)
+
+// engines are the brokers, the registry and ClickHouse of an installation.
+type engines interface {
+	// at returns where they are, past every proxy, for the checker.
+	at() addresses
+	// through returns where the processes of the installation find them.
+	through() addresses
+	// gateways returns the URLs of gateways that belong to the engines' own process tree.
+	gateways() []*link
+	// links returns the links to what the processes share.
+	links() []*link
+	// faults returns what can be done to them.
+	faults() []fault
+	// heal makes all of them run and returns when they answer.
+	heal(ctx context.Context) error
+	// query asks ClickHouse.
+	query(ctx context.Context, sql string) ([]string, error)
+	// close ends them.
+	close() error
+}
+
+// tally counts what was done to installations.
+type tally struct{ kills, stops, cuts atomic.Int64 }
+
+// partitions of telemetry: a few for each worker.
+const partitions = "6"
+
+// sessionTimeout is how long a worker that is not heard of keeps its partitions, in every installation.
+const sessionTimeout = 3 * time.Second
+
+// installation is everything that is broken and checked: engines, and gateways and workers on them.
+type installation struct {
+	dir     string
+	program string // path of the binary
+	tally   *tally
+	engines engines
+	doors   []*gateway
+	workers []*worker
+	log     *eventlog.Log // the checker's
+	checker *checker
+}
+
+// gateway is a process that takes reports, behind a link.
+type gateway struct {
+	*process
+	front    *link // from senders
+	registry *link
+}
+
+// worker is a process that stores reports.
+type worker struct {
+	*process
+	registry, clickhouse *link
+}
+
+// assemble starts gateways and workers on engines that answer.
+func assemble(ctx context.Context, dir, program string, t *tally, e engines, gateways, workers int) (*installation, error) {
+	i := &installation{dir: dir, program: program, tally: t, engines: e}
+	for range gateways {
+		if err := i.addGateway(); err != nil {
+			return i, err
+		}
+	}
+	for n := range workers {
+		w, err := i.newWorker(fmt.Sprintf("worker-%d", n))
+		if err != nil {
+			return i, err
+		}
+		i.workers = append(i.workers, w)
+		if err := w.start(); err != nil {
+			return i, err
+		}
+	}
+	if err := i.heal(ctx); err != nil {
+		return i, err
+	}
+	for _, statement := range ownView {
+		if _, err := e.query(ctx, statement); err != nil {
+			return i, err
+		}
+	}
+	var err error
+	at := e.at()
+	i.log, err = eventlog.New(eventlog.Config{Brokers: split(at.Kafka), Registry: at.Registry}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		return i, err
+	}
+	i.checker = newChecker(newReceipts(), i.log, e)
+	return i, nil
+}
+
+func (i *installation) addGateway() error {
+	name := fmt.Sprintf("gateway-%d", len(i.doors))
+	through := i.engines.through()
+	front, err := newLink("senders to "+name, "", &i.tally.cuts)
+	if err != nil {
+		return err
+	}
+	registry, err := newLink(name+" to registry", hostOf(through.Registry), &i.tally.cuts)
+	if err != nil {
+		return err
+	}
+	g := &gateway{front: front, registry: registry}
+	g.process = &process{
+		name: name, logs: logsOf(i.dir),
+		command: []string{i.program, "gateway", "--listen", "127.0.0.1:0", "--brokers", through.Kafka, "--registry", "http://" + registry.addr() + pathOf(through.Registry), "--partitions", partitions, "--drain", "5s"},
+		onReady: func(a addresses) { front.aim(hostOf(a.Gateway)) },
+	}
+	i.doors = append(i.doors, g)
+	return g.start()
+}
+
+// blockAge makes many small blocks, so that faults find them in every state.
+const blockAge = 250 * time.Millisecond
+
+func (i *installation) newWorker(name string) (*worker, error) {
+	through := i.engines.through()
+	registry, err := newLink(name+" to registry", hostOf(through.Registry), &i.tally.cuts)
+	if err != nil {
+		return nil, err
+	}
+	clickhouse, err := newLink(name+" to clickhouse", hostOf(through.ClickHouse), &i.tally.cuts)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{registry: registry, clickhouse: clickhouse}
+	w.process = &process{
+		name: name, logs: logsOf(i.dir),
+		command: []string{
+			i.program, "analytics", "--metrics-listen", "127.0.0.1:0", "--brokers", through.Kafka,
+			"--registry", "http://" + registry.addr() + pathOf(through.Registry), "--clickhouse", "http://" + clickhouse.addr(),
+			"--session-timeout", sessionTimeout.String(), "--block-age", blockAge.String(), "--no-sync", "--partitions", partitions,
+		},
+	}
+	return w, nil
+}
+
+// logsOf returns the folder of what processes print.
+func logsOf(dir string) string { return filepath.Join(dir, "logs") }
+
+// targets returns where senders send to.
+func (i *installation) targets() []string {
+	urls := make([]string, 0, len(i.doors)+1)
+	for _, g := range i.doors {
+		urls = append(urls, "http://"+g.front.addr())
+	}
+	for _, l := range i.engines.gateways() {
+		urls = append(urls, "http://"+l.addr())
+	}
+	return urls
+}
+
+// links returns every link.
+func (i *installation) links() []*link {
+	all := append(i.engines.links(), i.engines.gateways()...)
+	for _, g := range i.doors {
+		all = append(all, g.front, g.registry)
+	}
+	for _, w := range i.workers {
+		all = append(all, w.registry, w.clickhouse)
+	}
+	return all
+}
+
+func (i *installation) processes() []*process {
+	all := make([]*process, 0, len(i.doors)+len(i.workers))
+	for _, g := range i.doors {
+		all = append(all, g.process)
+	}
+	for _, w := range i.workers {
+		all = append(all, w.process)
+	}
+	return all
+}
+
+// heal undoes every fault and returns when everything is ready.
+func (i *installation) heal(ctx context.Context) error {
+	for _, l := range i.links() {
+		l.set(weather{})
+	}
+	err := i.engines.heal(ctx)
+	for _, p := range i.processes() {
+		p.thaw()
+		err = errors.Join(err, p.died(), p.start())
+	}
+	for _, p := range i.processes() {
+		err = errors.Join(err, p.await(ctx))
+	}
+	return err
+}
+
+// close ends everything in good order.
+func (i *installation) close() error {
+	var err error
+	for _, p := range i.processes() {
+		err = errors.Join(err, p.terminate(30*time.Second))
+	}
+	if i.log != nil {
+		i.log.Close()
+	}
+	for _, l := range i.links() {
+		l.close()
+	}
+	return errors.Join(err, i.engines.close())
+}

@@ -1,0 +1,169 @@
+package chaos
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+var withMutants = flag.Bool("mutants", false, "show that the checks find broken programs")
+
+// act is a small play on an installation: load, and one fault at just the wrong moment.
+type act func(t *testing.T, i *installation, l *load)
+
+// under runs load while f goes on, and until it has been answered once more after that.
+func under(t *testing.T, l *load, f func(ctx context.Context)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), healTime)
+	defer cancel()
+	loaded, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { l.run(loaded) })
+	f(ctx)
+	stop()
+	running.Wait()
+}
+
+// answers waits for so many answers more to the load, and tells whether they came before ctx ended.
+func (l *load) answers(ctx context.Context, n int) bool {
+	want := l.receipts.count() + n*reports
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for l.receipts.count() < want {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// await is answers where they must come.
+func (l *load) await(ctx context.Context, t *testing.T, n int) {
+	t.Helper()
+	if !l.answers(ctx, n) {
+		t.Fatal("the load is not answered")
+	}
+}
+
+// killBetweenAnnouncementAndInsert kills a worker whose inserts fail.
+func killBetweenAnnouncementAndInsert(t *testing.T, i *installation, l *load) {
+	w := i.workers[0]
+	under(t, l, func(ctx context.Context) {
+		l.await(ctx, t, 20)
+		w.clickhouse.set(weather{refuse: true})
+		if err := w.says(ctx, "store a block"); err != nil {
+			t.Error(err)
+		}
+		w.kill()
+		w.clickhouse.set(weather{})
+	})
+}
+
+// loseAnswers lets inserts be done and not be known to be.
+func loseAnswers(t *testing.T, i *installation, l *load) {
+	w := i.workers[0]
+	under(t, l, func(ctx context.Context) {
+		l.await(ctx, t, 20)
+		w.clickhouse.set(weather{deaf: true})
+		if err := w.says(ctx, "store a block"); err != nil {
+			t.Error(err)
+		}
+		w.clickhouse.set(weather{})
+	})
+}
+
+// blocksOfTwoMonths does nothing: all load is of two months.
+func blocksOfTwoMonths(t *testing.T, _ *installation, l *load) {
+	under(t, l, func(ctx context.Context) { l.await(ctx, t, 100) })
+}
+
+// killBetweenInsertAndConfirmation kills a worker that has inserted and does not know, while the log goes on: the next owner
+// could cut a larger block.
+func killBetweenInsertAndConfirmation(t *testing.T, i *installation, l *load) {
+	w := i.workers[0]
+	under(t, l, func(ctx context.Context) {
+		l.await(ctx, t, 20)
+		w.clickhouse.set(weather{deaf: true})
+		if err := w.says(ctx, "store a block"); err != nil {
+			t.Error(err)
+		}
+		l.await(ctx, t, 100)
+		w.kill()
+		w.clickhouse.set(weather{})
+	})
+}
+
+// killBeforeTheLogHasIt stops the broker, and kills the gateway once it has answered, or had the time to.
+func killBeforeTheLogHasIt(t *testing.T, i *installation, l *load) {
+	e, ok := i.engines.(*tree)
+	if !ok {
+		t.Fatal("this act is for a tree")
+	}
+	door := i.doors[0]
+	alone := *l
+	alone.gateways, alone.blind = []string{"http://" + door.front.addr()}, true
+	under(t, &alone, func(ctx context.Context) {
+		alone.await(ctx, t, 20)
+		e.freeze()
+		silence, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		alone.answers(silence, 20) // the right program stays silent
+		door.kill()
+		e.thaw()
+	})
+}
+
+// perform plays an act and checks.
+func (m *mutant) perform(t *testing.T, i *installation, number int) []violation {
+	t.Helper()
+	clients := fmt.Sprintf("act%d", number)
+	m.act(t, i, &load{gateways: i.targets(), name: clients, seed: uint64(number), receipts: i.checker.receipts})
+	r := &report{}
+	i.recover(t.Context(), r)
+	violations, err := i.checker.check(t.Context(), false, clients+"-", func(what string) { t.Log(what) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(r.violations, violations...)
+}
+
+// TestTheProgramPassesEveryAct plays what brings the mutants down with the program as it is.
+func TestTheProgramPassesEveryAct(t *testing.T) {
+	if !*withMutants {
+		t.Skip("say -mutants, or make chaos")
+	}
+	var n tally
+	i := plant(t, workplace(t), binary(t), &n)
+	for number, m := range mutants {
+		for _, v := range m.perform(t, i, number) {
+			t.Errorf("%s: %v", m.name, v)
+		}
+	}
+}
+
+// TestMutantsAreCaught plays the same with the mutants: each must be found out, in the way its name says.
+func TestMutantsAreCaught(t *testing.T) {
+	if !*withMutants {
+		t.Skip("say -mutants, or make chaos")
+	}
+	for number, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			var n tally
+			i := plant(t, workplace(t), m.build(t), &n)
+			i.checker.patience = 15 * time.Second // it will not come
+			found := m.perform(t, i, number)
+			caught := slices.ContainsFunc(found, func(v violation) bool { return slices.Contains(m.caught, v.kind) })
+			if !caught {
+				t.Errorf("expected one of %v, found %v", m.caught, found)
+				return
+			}
+			t.Logf("%d violations, such as %v", len(found), found[0])
+		})
+	}
+}
