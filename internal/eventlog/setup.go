@@ -125,18 +125,26 @@ func (l *Log) register(ctx context.Context, kind schemas.Kind) error {
 		l.codecs.written(kind, registered.ID)
 	}
 	level := sr.SetCompatibility{Level: sr.CompatFullTransitive}
-	if res := l.registry.SetCompatibility(ctx, level, subject); res[0].Err != nil {
-		return registryError(fmt.Sprintf("set compatibility of %q", subject), res[0].Err)
+	if err := l.registry.SetCompatibility(ctx, level, subject)[0].Err; err != nil {
+		what := fmt.Sprintf("set compatibility of %q", subject)
+		if conflicts(err) { // another process sets it at the same moment
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return registryError(what, err)
 	}
 	return nil
+}
+
+func conflicts(err error) bool {
+	var answer *sr.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusConflict
 }
 
 // registerVersion registers a schema. Some registries refuse one of two processes that register the same at the same moment:
 // it is there then.
 func (l *Log) registerVersion(ctx context.Context, subject string, s sr.Schema) (sr.SubjectSchema, error) {
 	registered, err := l.registry.CreateSchema(ctx, subject, s)
-	var answer *sr.ResponseError
-	if errors.As(err, &answer) && answer.StatusCode == http.StatusConflict {
+	if conflicts(err) {
 		if found, lookup := l.registry.LookupSchema(ctx, subject, s); lookup == nil {
 			return found, nil
 		}

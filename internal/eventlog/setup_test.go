@@ -16,20 +16,23 @@ import (
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 )
 
-// TestSetupBesideAnother sets up a log whose registry refuses each schema because another process registers it at the same
-// moment, as Apicurio does.
+// TestSetupBesideAnother sets up a log whose registry refuses each schema, and a compatibility level, because another process
+// brings it at the same moment, as Apicurio does.
 func TestSetupBesideAnother(t *testing.T) {
 	cluster := eventlogtest.Start(t)
 	target, err := url.Parse(cluster.Registry.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var refused atomic.Int64
+	var refused, refusedLevel atomic.Int64
 	forward := httputil.NewSingleHostReverseProxy(target)
 	forward.ModifyResponse = func(r *http.Response) error {
 		if r.Request.Method == http.MethodPost && strings.HasSuffix(r.Request.URL.Path, "/versions") {
 			refused.Add(1)
 			r.StatusCode = http.StatusConflict // the other one was first
+		}
+		if r.Request.Method == http.MethodPut && refusedLevel.Add(1) == 1 {
+			r.StatusCode = http.StatusConflict
 		}
 		return nil
 	}
@@ -45,7 +48,7 @@ func TestSetupBesideAnother(t *testing.T) {
 	if err := log.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := log.Append(t.Context(), report(1)); err != nil || refused.Load() == 0 {
-		t.Errorf("append: %v, after %d refusals", err, refused.Load())
+	if _, err := log.Append(t.Context(), report(1)); err != nil || refused.Load() == 0 || refusedLevel.Load() < 2 {
+		t.Errorf("append: %v, after %d refusals of schemas and %d attempts to set a level", err, refused.Load(), refusedLevel.Load())
 	}
 }
