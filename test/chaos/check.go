@@ -24,6 +24,7 @@ const (
 	rollup    kind = "rollup"    // a rollup differs from its recomputation
 	letter    kind = "letter"    // a good record became a dead letter
 	ids       kind = "ids"       // the registry's ids changed
+	audited   kind = "audit"     // the program's own audit found a difference
 	died      kind = "died"      // a process ended by itself, or did not come back
 )
 

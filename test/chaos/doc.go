@@ -9,6 +9,7 @@
 //   - every record of the log is in ClickHouse exactly once, or noted once as a report that was sent again, and none became a
 //     dead letter;
 //   - every rollup equals its recomputation from the readings;
+//   - "fieldlog audit" says the same;
 //   - the registry's ids are what they were, and no process ended by itself.
 //
 // Two shapes of installation are broken in turn: "fieldlog up", one process tree with further gateways and workers beside it;

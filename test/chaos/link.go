@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -17,6 +18,8 @@ type weather struct {
 	hold bool
 	// deaf loses answers: a connection breaks when the server says something. The request has been done.
 	deaf bool
+	// about narrows deaf to the answers to requests that hold this text.
+	about string
 	// delay is added to each piece of data.
 	delay time.Duration
 	// cutAfter breaks a connection after so many bytes towards the server, in the middle of a request. 0 never does.
@@ -143,7 +146,8 @@ func (l *link) add(p *pair) bool {
 type pair struct {
 	link           *link
 	client, server *net.TCPConn
-	sent           int // bytes towards the server
+	sent           int         // bytes towards the server
+	asked          atomic.Bool // the request under way holds what the weather is about
 	once           sync.Once
 	done           chan struct{} // closed with the connections
 }
@@ -177,13 +181,19 @@ func (p *pair) pass(to *net.TCPConn, data []byte, asking bool) bool {
 	switch {
 	case !open:
 		return false
-	case w.deaf && !asking:
+	case w.deaf && !asking && (w.about == "" || p.asked.Load()):
 		p.cut()
 		return false
 	case w.cutAfter > 0 && asking && p.sent+len(data) > w.cutAfter:
 		_, _ = to.Write(data[:max(0, w.cutAfter-p.sent)]) // a broken connection is the point
 		p.cut()
 		return false
+	}
+	switch {
+	case !asking:
+		p.asked.Store(false)
+	case w.about != "" && bytes.Contains(data, []byte(w.about)):
+		p.asked.Store(true)
 	}
 	if asking {
 		p.sent += len(data)

@@ -111,6 +111,17 @@ func TestALinkBreaks(t *testing.T) {
 	f("cut in the middle", weather{cutAfter: 4}, "")
 }
 
+func TestALinkLosesSomeAnswers(t *testing.T) {
+	l, cuts := linked(t)
+	l.set(weather{deaf: true, about: "secret"})
+	if back, err := talk(t, dial(t, l), "known"); back != "known" || err != nil {
+		t.Errorf("got %q (%v) for what the weather is not about", back, err)
+	}
+	if back, err := talk(t, dial(t, l), "a secret"); back != "" || err == nil || cuts.Load() != 1 {
+		t.Errorf("got %q (%v) and %d cuts for what it is about", back, err, cuts.Load())
+	}
+}
+
 func TestALinkHolds(t *testing.T) {
 	l, _ := linked(t)
 	conn := dial(t, l)

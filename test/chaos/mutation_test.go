@@ -65,13 +65,13 @@ func killBetweenAnnouncementAndInsert(t *testing.T, i *installation, l *load) {
 	})
 }
 
-// loseAnswers lets inserts be done and not be known to be.
+// loseAnswers lets inserts of readings be done and not be known to be.
 func loseAnswers(t *testing.T, i *installation, l *load) {
 	w := i.workers[0]
 	under(t, l, func(ctx context.Context) {
 		l.await(ctx, t, 20)
-		w.clickhouse.set(weather{deaf: true})
-		if err := w.says(ctx, "store a block"); err != nil {
+		w.clickhouse.set(weather{deaf: true, about: "readings_g1"})
+		if err := w.says(ctx, `rows into \"readings_g1\"`); err != nil {
 			t.Error(err)
 		}
 		w.clickhouse.set(weather{})
@@ -130,7 +130,11 @@ func (m *mutant) perform(t *testing.T, i *installation, number int) []violation 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(r.violations, violations...)
+	audit, err := i.audit(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	return append(append(r.violations, violations...), audit...)
 }
 
 // TestTheProgramPassesEveryAct plays what brings the mutants down with the program as it is.
@@ -158,10 +162,14 @@ func TestMutantsAreCaught(t *testing.T) {
 			i := plant(t, workplace(t), m.build(t), &n)
 			i.checker.patience = 15 * time.Second // it will not come
 			found := m.perform(t, i, number)
-			caught := slices.ContainsFunc(found, func(v violation) bool { return slices.Contains(m.caught, v.kind) })
-			if !caught {
-				t.Errorf("expected one of %v, found %v", m.caught, found)
-				return
+			has := func(k ...kind) bool {
+				return slices.ContainsFunc(found, func(v violation) bool { return slices.Contains(k, v.kind) })
+			}
+			if !has(m.caught...) {
+				t.Fatalf("expected one of %v, found %v", m.caught, found)
+			}
+			if has(audited) != m.audited {
+				t.Errorf("the program's own audit found a difference: %v, expected %v", has(audited), m.audited)
 			}
 			t.Logf("%d violations, such as %v", len(found), found[0])
 		})

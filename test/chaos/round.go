@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -82,7 +83,9 @@ func (i *installation) round(ctx context.Context, seed uint64, number int) (*rep
 	i.recover(ctx, r)
 	tell("everything is healed")
 	violations, err := i.checker.check(ctx, false, clients+"-", tell)
-	r.violations = append(r.violations, violations...)
+	audit, unable := i.audit(ctx)
+	r.violations = append(append(r.violations, violations...), audit...)
+	err = errors.Join(err, unable)
 	r.receipts, r.took = i.checker.receipts.count()-before, time.Since(begin)
 	return r, err
 }
