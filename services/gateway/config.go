@@ -33,6 +33,8 @@ type Config struct {
 	MaxReaders int
 	// Heartbeat is the time between signs of life to a reader that follows. Default 15 s.
 	Heartbeat time.Duration
+	// Stall is how long a reader may take nothing before it is cut off. Default 1 min.
+	Stall time.Duration
 
 	// HeaderTimeout bounds the wait for a request's header, and for the first byte of its body. Default 10 s.
 	HeaderTimeout time.Duration
@@ -81,6 +83,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxItems, 10_000)
 	set(&c.MaxReaders, 64)
 	set(&c.Heartbeat, 15*time.Second)
+	set(&c.Stall, time.Minute)
 	set(&c.HeaderTimeout, 10*time.Second)
 	set(&c.MinRate, 1024)
 	set(&c.Drain, 15*time.Second)

@@ -13,8 +13,6 @@ import (
 const (
 	// openTime bounds the wait for the brokers to say where reading begins.
 	openTime = 10 * time.Second
-	// stallTime is how long a reader may take nothing before it is cut off.
-	stallTime = time.Minute
 	// streamBytes is what is collected before it is sent, unless nothing more has arrived.
 	streamBytes = 32 << 10
 )
@@ -199,7 +197,7 @@ func (s *stream) begin() {
 
 // emit sends what was collected. It returns false when the client is gone, or took nothing for too long.
 func (s *stream) emit() bool {
-	if err := s.control.SetWriteDeadline(time.Now().Add(stallTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.control.SetWriteDeadline(time.Now().Add(s.gateway.cfg.Stall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return false
 	}
 	if _, err := s.out.Write(s.buffer); err != nil {

@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/schemas"
 )
 
 func TestFollowingShowsWhatComes(t *testing.T) {
@@ -182,5 +185,65 @@ func TestALogThatDoesNotAnswerReaders(t *testing.T) {
 		if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" {
 			t.Errorf("%s: got %d %s", route, recorder.Code, recorder.Body)
 		}
+	}
+}
+
+// TestAReaderThatTakesNothingIsCutOff offers a reader more than its connection holds.
+func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
+	cfg := future
+	cfg.Stall = 100 * time.Millisecond
+	f := startReadable(t, cfg)
+	large := strings.Repeat("x", 900_000)
+	for i := range 40 {
+		if _, err := f.log.Append(t.Context(), &schemas.TelemetryReported{
+			Envelope: schemas.Envelope{EventID: fmt.Sprint(i)}, Client: "c", Device: "d", Readings: []schemas.Reading{{Metric: "m", Value: schemas.TextValue(large)}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resp := f.open(t, "/v1/topics/telemetry/events")
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("got %d", resp.StatusCode)
+	}
+	for f.value(t, "fieldlog_gateway_readers") > 0 {
+		select {
+		case <-t.Context().Done():
+			t.Fatal("it is still there")
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if n, err := io.Copy(io.Discard, resp.Body); err == nil || n >= 40*900_000 {
+		t.Errorf("it read %d bytes, %v, want a broken stream", n, err)
+	}
+}
+
+// TestAStreamThatBreaksOffSaysWhy offers a record whose schema cannot be asked for after one whose schema is known.
+func TestAStreamThatBreaksOffSaysWhy(t *testing.T) {
+	f := startReadable(t, future)
+	at := f.report(t, "c", "d", "known")
+	if got := f.read(t, "/v1/topics/telemetry/events"); len(got) != 1 {
+		t.Fatalf("got %d records", len(got))
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(f.cluster.Config().Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	unknown := &kgo.Record{Topic: "fieldlog.telemetry", Partition: int32(at.Partition), Value: []byte{0, 0, 0, 18, 103, 0}}
+	if err := client.ProduceSync(t.Context(), unknown).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	f.cluster.Registry.Close()
+	status, body, _ := f.do(t, "GET", "/v1/topics/telemetry/events", "")
+	lines := strings.Split(strings.TrimSpace(body), "\n")
+	if status != 200 || len(lines) != 2 || !strings.Contains(lines[0], `"known"`) || !strings.HasPrefix(lines[1], `{"problem":{`) || !strings.Contains(lines[1], `"status":503`) {
+		t.Errorf("got %d %s", status, body)
+	}
+	_, body, _ = f.do(t, "GET", "/v1/topics/telemetry/events?from=start&format=sse&follow=false", "")
+	if !strings.Contains(body, "event: problem\ndata: {") {
+		t.Errorf("server-sent events: got %s", body)
+	}
+	if status, body, _ := f.do(t, "GET", "/v1/topics/telemetry/events?from=1", ""); status != 503 {
+		t.Errorf("where nothing was sent before: got %d %s", status, body)
 	}
 }
