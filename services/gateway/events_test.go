@@ -77,6 +77,7 @@ func TestEveryModeOfCloudEvents(t *testing.T) {
 	ok(200, 2, 0, tank+"\n\n"+tank+"\n", "Content-Type", "application/x-ndjson")
 	ok(200, 1, 0, `{"tank":"b","litres":1.5}`, binary(tankType, "Content-Type", "application/json")...)
 	ok(200, 1, 0, `{"tank":"b","litres":1.5}`, binary(tankType)...)
+	ok(200, 1, 0, `{"tank":"b","litres":1.5}`, binary(tankType, "Content-Type", "application/x-www-form-urlencoded")...) // curl -d
 	ok(200, 0, 1, good, binary("dev.fieldlog.TelemetryReported", "Content-Type", "application/json")...)
 	ok(200, 1, 0, gzipped(tank), "Content-Type", structured, "Content-Encoding", "gzip")
 	ok(207, 1, 0, "["+tank+`,{"specversion":"1.0"}]`, "Content-Type", batched)

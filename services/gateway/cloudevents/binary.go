@@ -11,6 +11,9 @@ import (
 // prefix starts the name of a header that carries an attribute.
 const prefix = "Ce-"
 
+// untold is what curl and Python's urllib say of a body's type when their user says nothing.
+const untold = "application/x-www-form-urlencoded"
+
 // Carries tells whether a request's headers carry an event's attributes: its body then is the data.
 func Carries(header http.Header) bool { return len(header[prefix+"Specversion"]) > 0 }
 
@@ -35,7 +38,9 @@ func Binary(header http.Header, body []byte, limits Limits) (Event, *Refusal) {
 		}
 		a.set(name, value)
 	}
-	a.contentType = header.Get("Content-Type")
+	if contentType := header.Get("Content-Type"); contentType != untold {
+		a.contentType = contentType
+	}
 	if wrong := a.finish(); wrong != nil {
 		return Event{}, wrong
 	}
