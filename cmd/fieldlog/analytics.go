@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +18,6 @@ import (
 
 	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
-	"github.com/fieldlog/fieldlog/internal/obs"
-	"github.com/fieldlog/fieldlog/internal/run"
 	"github.com/fieldlog/fieldlog/services/analytics"
 )
 
@@ -101,37 +98,12 @@ SIGINT or SIGTERM finishes the blocks that are being stored; what is not stored 
 }
 
 func (p *program) analytics(ctx context.Context, l *logFlags, c *clickhouseFlags, a *analyticsFlags, listen string) error {
-	p.tune()
-	logger, err := p.serviceLogger(p.stdout)
-	if err != nil {
-		return err
-	}
-	reg := obs.NewRegistry()
-	log, err := l.new(logger, reg)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	tables, err := c.new()
 	if err != nil {
 		return err
 	}
-	defer closing(tables, logger)
-	service, err := a.service(log, tables, logger, reg)
-	if err != nil {
-		return err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w; change --metrics-listen", err)
-	}
-	checks := []obs.Check{{Name: "log", Ready: log.Ready}, {Name: "analytics", Ready: service.Ready}}
-	return run.Together(ctx, logger,
-		run.Part{Name: "metrics", Run: func(ctx context.Context) error {
-			return obs.Serve(ctx, listener, obs.Mux(reg, checks...), logger)
-		}},
-		setUp(log),
-		run.Part{Name: "analytics", Run: service.Run, Ready: whenReady(service.Ready)},
-		announce(func() { logger.Info("ready", "metrics", listener.Addr().String()) }),
-	)
+	defer func() { _ = tables.Close() }() // idle connections, and the process ends
+	return p.alone(ctx, "analytics", l, listen, func(log *eventlog.Log, logger *slog.Logger, reg prometheus.Registerer) (service, error) {
+		return a.service(log, tables, logger, reg)
+	})
 }

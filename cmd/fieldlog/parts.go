@@ -4,12 +4,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/obs"
 	"github.com/fieldlog/fieldlog/internal/run"
 )
 
@@ -83,4 +88,42 @@ func caughtUp(lag func() int64) func(context.Context) {
 			}
 		}
 	}
+}
+
+// service is what a process runs, once the log is set up.
+type service interface {
+	Run(ctx context.Context) error
+	Ready(ctx context.Context) error
+}
+
+// alone runs one service as a process of its own, with its health and metrics on an address.
+func (p *program) alone(ctx context.Context, name string, l *logFlags, listen string, open func(*eventlog.Log, *slog.Logger, prometheus.Registerer) (service, error)) error {
+	p.tune()
+	logger, err := p.serviceLogger(p.stdout)
+	if err != nil {
+		return err
+	}
+	reg := obs.NewRegistry()
+	log, err := l.new(logger, reg)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	served, err := open(log, logger, reg)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w; change --metrics-listen", err)
+	}
+	checks := []obs.Check{{Name: "log", Ready: log.Ready}, {Name: name, Ready: served.Ready}}
+	return run.Together(ctx, logger,
+		run.Part{Name: "metrics", Run: func(ctx context.Context) error {
+			return obs.Serve(ctx, listener, obs.Mux(reg, checks...), logger)
+		}},
+		setUp(log),
+		run.Part{Name: name, Run: served.Run, Ready: whenReady(served.Ready)},
+		announce(func() { logger.Info("ready", "metrics", listener.Addr().String()) }),
+	)
 }

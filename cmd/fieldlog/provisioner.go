@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,9 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
-	"github.com/fieldlog/fieldlog/internal/obs"
 	"github.com/fieldlog/fieldlog/internal/products"
-	"github.com/fieldlog/fieldlog/internal/run"
 	"github.com/fieldlog/fieldlog/internal/settings"
 	"github.com/fieldlog/fieldlog/services/provisioner"
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
@@ -159,36 +156,11 @@ looked for by the next owner before it is tried again.`,
 }
 
 func (p *program) provisioner(ctx context.Context, l *logFlags, c *productFlags, f *provisionerFlags, listen string) error {
-	p.tune()
-	logger, err := p.serviceLogger(p.stdout)
-	if err != nil {
-		return err
-	}
 	catalogue, err := c.load()
 	if err != nil {
 		return err
 	}
-	reg := obs.NewRegistry()
-	log, err := l.new(logger, reg)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	service, err := f.service("data", catalogue, log, logger, reg)
-	if err != nil {
-		return err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w; change --metrics-listen", err)
-	}
-	checks := []obs.Check{{Name: "log", Ready: log.Ready}, {Name: "provisioner", Ready: service.Ready}}
-	return run.Together(ctx, logger,
-		run.Part{Name: "metrics", Run: func(ctx context.Context) error {
-			return obs.Serve(ctx, listener, obs.Mux(reg, checks...), logger)
-		}},
-		setUp(log),
-		run.Part{Name: "provisioner", Run: service.Run, Ready: whenReady(service.Ready)},
-		announce(func() { logger.Info("ready", "metrics", listener.Addr().String()) }),
-	)
+	return p.alone(ctx, "provisioner", l, listen, func(log *eventlog.Log, logger *slog.Logger, reg prometheus.Registerer) (service, error) {
+		return f.service("data", catalogue, log, logger, reg)
+	})
 }

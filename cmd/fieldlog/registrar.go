@@ -5,18 +5,14 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
-	"github.com/fieldlog/fieldlog/internal/obs"
 	"github.com/fieldlog/fieldlog/internal/products"
-	"github.com/fieldlog/fieldlog/internal/run"
 	"github.com/fieldlog/fieldlog/services/registrar"
 )
 
@@ -77,36 +73,11 @@ SIGTERM ends the transactions under way.`,
 }
 
 func (p *program) registrar(ctx context.Context, l *logFlags, c *productFlags, f *registrarFlags, listen string) error {
-	p.tune()
-	logger, err := p.serviceLogger(p.stdout)
-	if err != nil {
-		return err
-	}
 	catalogue, err := c.load()
 	if err != nil {
 		return err
 	}
-	reg := obs.NewRegistry()
-	log, err := l.new(logger, reg)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	service, err := f.service(catalogue, log, logger, reg)
-	if err != nil {
-		return err
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
-	if err != nil {
-		return fmt.Errorf("listen: %w; change --metrics-listen", err)
-	}
-	checks := []obs.Check{{Name: "log", Ready: log.Ready}, {Name: "registrar", Ready: service.Ready}}
-	return run.Together(ctx, logger,
-		run.Part{Name: "metrics", Run: func(ctx context.Context) error {
-			return obs.Serve(ctx, listener, obs.Mux(reg, checks...), logger)
-		}},
-		setUp(log),
-		run.Part{Name: "registrar", Run: service.Run, Ready: whenReady(service.Ready)},
-		announce(func() { logger.Info("ready", "metrics", listener.Addr().String()) }),
-	)
+	return p.alone(ctx, "registrar", l, listen, func(log *eventlog.Log, logger *slog.Logger, reg prometheus.Registerer) (service, error) {
+		return f.service(catalogue, log, logger, reg)
+	})
 }
