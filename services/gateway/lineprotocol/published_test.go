@@ -1,6 +1,7 @@
 package lineprotocol
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"slices"
@@ -57,18 +58,23 @@ func referenceLine(d *published.Decoder, o *Options) (readings []string, ours bo
 	}
 	var fields []field
 	for {
-		key, v, err := d.NextField()
+		key, kind, raw, err := d.NextFieldBytes()
 		if err != nil {
 			return nil, false, err
 		}
 		if key == nil {
 			break
 		}
+		v, err := published.NewValueFromBytes(kind, raw)
+		if err != nil {
+			return nil, false, err
+		}
 		metric := measurement + "." + string(key)
 		if string(key) == "value" {
 			metric = measurement
 		}
 		value, fits := referenceValue(v)
+		fits = fits && (kind != published.Float || !bytes.ContainsAny(raw, "_xX")) // Go's own ways to write a number
 		ours = ours && fits && len(metric) <= o.Limits.Name && !jsonscan.HasControl(metric)
 		fields = append(fields, field{metric, value})
 	}
