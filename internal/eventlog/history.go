@@ -3,7 +3,6 @@ package eventlog
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/fieldlog/fieldlog/schemas"
 )
@@ -40,7 +39,7 @@ func (l *Log) tell(ctx context.Context, events *Events, r *Record, apply func(sc
 	event, err := events.Decode(ctx, r)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		l.logger.Error("left out a record that is not ours", slog.String("position", r.Position.String()), "error", err)
+		l.logger.Error("left out a record that is not ours", "position", r.Position.String(), "error", err)
 		return nil
 	}
 	if err == nil {
