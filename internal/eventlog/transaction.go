@@ -120,6 +120,11 @@ func (t *Transactor) end(err error) error {
 }
 
 func (t *Transactor) commit(ctx context.Context, tx *Tx) error {
+	for _, k := range tx.records {
+		if err := t.known(ctx, k.Topic, k.Partition); err != nil {
+			return errors.Join(err, t.abort(ctx))
+		}
+	}
 	err := t.client.EndTransaction(ctx, kgo.TryCommit)
 	switch {
 	case err == nil:
@@ -130,6 +135,27 @@ func (t *Transactor) commit(ctx context.Context, tx *Tx) error {
 	}
 	// The brokers may have noted the commit before the answer was lost, also when a repeated request is then refused.
 	return t.end(fmt.Errorf("%w: %w", t.failed("commit", err), ErrUnconfirmed))
+}
+
+// known waits until the client has noted that a topic has a partition, to which it has appended already. What happens without
+// (franz-go 1.22.2, the first transaction that appends to a topic):
+//
+//  1. The client learns of the topic's partitions, and hands over the records that wait for that (storePartitionsUpdate).
+//  2. They are sent and confirmed. Flush returns.
+//  3. EndTransaction looks among the topic's partitions for one that was appended to. It finds none, takes it that nothing was,
+//     aborts, and returns nil.
+//  4. The client notes the partitions of step 1.
+func (t *Transactor) known(ctx context.Context, topic string, p int32) error {
+	for wait := time.NewTimer(0); ; wait.Reset(time.Millisecond) {
+		if leader, epoch, _ := t.client.PartitionLeader(topic, p); leader >= 0 || epoch >= 0 {
+			return nil
+		}
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return fmt.Errorf("commit transaction %q: %s/%d is not known yet: %w", t.id, topic, p, ctx.Err())
+		}
+	}
 }
 
 // failed turns Kafka's words into ours.

@@ -136,6 +136,24 @@ func TestARecordIsRepeatedAsItIs(t *testing.T) {
 	}
 }
 
+// TestACommitWaitsForTheClient: see known. What it prevents happens in one of some hundred first transactions on a busy machine.
+func TestACommitWaitsForTheClient(t *testing.T) {
+	cluster := eventlogtest.Start(t)
+	log := cluster.Open(t, cluster.Config())
+	tr := transactor(t, log, "test")
+	brief, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := tr.Known(brief, eventlog.TopicTelemetry, 3); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v for a topic that the client has not heard of", err)
+	}
+	if err := tr.Run(t.Context(), func(tx *eventlog.Tx) error { return tx.AppendTo(3, report(1)) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Known(t.Context(), eventlog.TopicTelemetry, 3); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestATransactionPutsRecordsWhereItIsTold(t *testing.T) {
 	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())
