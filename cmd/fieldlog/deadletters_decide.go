@@ -53,7 +53,7 @@ Letters of one key are redriven in their order. A letter waits for an earlier on
   fieldlog deadletters redrive --reason unknown_schema --client cliente02 --why 'its schema is registered now'
   fieldlog deadletters redrive --all --dry-run`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return p.decide(cmd.Context(), log, args, f, func(desk *deadletters.Desk, s *deadletters.Selection, tell func(deadletters.Outcome) error) error {
+			return p.decide(cmd.Context(), log, args, &f, func(desk *deadletters.Desk, s *deadletters.Selection, tell func(deadletters.Outcome) error) error {
 				return desk.Redrive(cmd.Context(), s, f.earlier, f.by, tell)
 			})
 		},
@@ -76,7 +76,7 @@ deadletters" shows it). The letter's bytes stay where they are for as long as th
 			if strings.TrimSpace(f.by.Why) == "" {
 				return usagef("say --why the letters are discarded")
 			}
-			return p.decide(cmd.Context(), log, args, f, func(desk *deadletters.Desk, s *deadletters.Selection, tell func(deadletters.Outcome) error) error {
+			return p.decide(cmd.Context(), log, args, &f, func(desk *deadletters.Desk, s *deadletters.Selection, tell func(deadletters.Outcome) error) error {
 				return desk.Discard(cmd.Context(), s, f.by, tell)
 			})
 		},
@@ -86,7 +86,7 @@ deadletters" shows it). The letter's bytes stay where they are for as long as th
 }
 
 // decide runs a decision and prints its outcomes.
-func (p *program) decide(ctx context.Context, log *logFlags, letters []string, f decideFlags,
+func (p *program) decide(ctx context.Context, log *logFlags, letters []string, f *decideFlags,
 	do func(*deadletters.Desk, *deadletters.Selection, func(deadletters.Outcome) error) error,
 ) error {
 	s, err := f.selection.selection(log.cfg.Prefix, letters, time.Now())

@@ -182,6 +182,9 @@ func TestLettersAreRedrivenAndDiscarded(t *testing.T) {
 		t.Errorf("got %+v", terminal)
 	}
 	audit := fieldlog(t, c.environment, "", "tail", "deadletters").stdout
+	if strings.Contains(audit, `"operator":""`) { // the default is the user of the process
+		t.Errorf("got %s, want to know who did it", audit)
+	}
 	if strings.Count(audit, `"why":"a test"`) != 1 || strings.Count(audit, "DeadLetterRedriven") != 3 {
 		t.Errorf("got %s", audit)
 	}
