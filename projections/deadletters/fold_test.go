@@ -4,9 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/fieldlog/fieldlog/projections/projectiontest"
 	"github.com/fieldlog/fieldlog/schemas"
@@ -153,8 +153,54 @@ func TestPlan(t *testing.T) {
 	f([]schemas.Event{letter("c/a", 0), letter("c/a", 1, letter("c/a", 77))}, []int64{0}, false, "(0 for 1)")
 }
 
+// TestALetterIsSmall folds letters of a kilobyte and weighs what is kept of them.
 func TestALetterIsSmall(t *testing.T) {
-	if size := unsafe.Sizeof(Letter{}); size > 64 {
-		t.Errorf("a letter takes %d bytes", size)
+	const letters, most = 100_000, 200
+	before := heap()
+	var f Fold
+	value := make([]byte, 1000)
+	for i := range int64(letters) {
+		d := letter(fmt.Sprintf("client-%d/device-%d", i%20, i%5000), i)
+		d.Value = value
+		f.Apply(i, d)
 	}
+	each := int64(heap()-before) / letters
+	runtime.KeepAlive(&f)
+	if t.Logf("%d bytes a letter", each); each > most || len(f.Letters()) != letters {
+		t.Errorf("%d letters take %d bytes each, want at most %d", len(f.Letters()), each, most)
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.HeapAlloc
+}
+
+// BenchmarkFold is what a letter costs beside decoding it, and a plan for all of them.
+func BenchmarkFold(b *testing.B) {
+	var letters []*schemas.DeadLetter
+	for i := range int64(10_000) {
+		letters = append(letters, letter(fmt.Sprintf("client-%d/device-%d", i%20, i%500), i))
+	}
+	b.Run("apply", func(b *testing.B) {
+		for b.Loop() {
+			var f Fold
+			for i, d := range letters {
+				f.Apply(int64(i), d)
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(letters)), "ns/letter")
+	})
+	b.Run("plan", func(b *testing.B) {
+		var f Fold
+		for i, d := range letters {
+			f.Apply(int64(i), d)
+		}
+		for b.Loop() {
+			f.Plan(func(int) bool { return true }, false)
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(letters)), "ns/letter")
+	})
 }

@@ -180,3 +180,46 @@ func TestAForgedRedriveTakesNothingAway(t *testing.T) {
 }
 
 var _ tables = (*clickhouse.Client)(nil)
+
+// TestARetriedReportIsRedrivenOnce sends a report that cannot be stored twice, under an id of its sender's own, redrives it, and
+// sends it once more. The redriven record is no retry; all others but the first are.
+func TestARetriedReportIsRedrivenOnce(t *testing.T) {
+	s := newStand(t)
+	send := func(from ...schemas.DeadLetter) {
+		t.Helper()
+		r := s.late(t, 0, from...)
+		r.Headers = append([]kgo.RecordHeader{{Key: "ce_id", Value: []byte(report(1, 0).EventID)}, {Key: eventlog.HeaderRetryable, Value: []byte("1")}}, r.Headers...)
+		s.foreign(t, r)
+	}
+	stop := run(t, s.service(t, Config{}))
+	send()
+	letter := s.lettersAt(t, 1)[0]
+	send()
+	s.eventually(t, 1, "SELECT count() FROM "+s.ch.Table("duplicates"))
+	stop()
+	s = s.register(t)
+	send(letter)
+	send()
+	f := func(generation, maxRows int) {
+		t.Helper()
+		stop := run(t, s.service(t, Config{Generation: generation, MaxRows: maxRows, Shadow: generation > 1}))
+		s.eventually(t, 2, "SELECT count() FROM "+s.ch.Table(tableOf("duplicates", generation))) // the last record is one
+		stop()
+		if n := s.count(t, "SELECT count() FROM "+s.ch.Table(tableOf("reports", generation))); n != 1 {
+			t.Errorf("generation %d: got %d reports, want 1", generation, n)
+		}
+	}
+	f(1, 0)
+	f(2, 0)
+	f(3, 1)
+	letters := 0
+	for _, err := range s.log.Read(t.Context(), eventlog.ReadOptions{Topic: eventlog.TopicDeadLetters}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		letters++
+	}
+	if letters != 1 {
+		t.Errorf("got %d letters, want 1", letters)
+	}
+}

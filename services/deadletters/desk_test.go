@@ -291,6 +291,27 @@ func TestTwoOperators(t *testing.T) {
 	}
 }
 
+// TestADecisionOnOldKnowledgeIsRefused lets a second desk redrive a letter after the first has read that it is open. What is closed
+// is told of between reading and deciding.
+func TestADecisionOnOldKnowledgeIsRefused(t *testing.T) {
+	s := newStand(t)
+	closed, open := s.bad("a/1", "closed"), s.bad("a/1", "open")
+	s.redrive(Selection{Letters: []string{closed.EventID}}, false, "a/1=closed redriven")
+	var first, second outcomes
+	err := s.desk.Redrive(t.Context(), &Selection{Letters: []string{closed.EventID, open.EventID}}, false, ana, func(o Outcome) error {
+		if err := New(s.log).Redrive(t.Context(), &Selection{}, false, ana, second.tell); err != nil {
+			t.Error(err)
+		}
+		return first.tell(o)
+	})
+	if !errors.Is(err, eventlog.ErrFenced) || first.String() != "a/1=closed closed" || second.String() != "a/1=open redriven" {
+		t.Errorf("the first told %v and ended with %v, the second told %v", first, err, second)
+	}
+	if got := s.again(); got != "a/1=closed a/1=open" {
+		t.Errorf("got %q, want each once", got)
+	}
+}
+
 // many writes letters of several keys, whose records nobody has.
 func (s *stand) many(letters, keys int, value func(i int) []byte) {
 	s.t.Helper()
