@@ -1,11 +1,16 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
 	wire "encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -196,4 +201,96 @@ func (s *system) registerVariant(n int) uint32 {
 		s.t.Fatalf("register a schema: got %d %+v (%v)", resp.StatusCode, answer, err)
 	}
 	return answer.ID
+}
+
+// TestARedriveIsKilled kills one redrive after the other, and lets two run at the same time now and then. Each record is
+// redriven once, in the order of its key.
+func TestARedriveIsKilled(t *testing.T) {
+	s := up(t, t.TempDir())
+	const letters, keys, rounds = 6000, 40, 10
+	records := make([]*kgo.Record, letters)
+	for i := range records {
+		records[i] = &kgo.Record{Key: fmt.Appendf(nil, "cliente02/pump-%d", i%keys), Value: fmt.Appendf(nil, "garbage %05d", i)}
+	}
+	s.produce(records...)
+	s.letters("open", letters)
+	redrive := []string{"deadletters", "redrive", "--until", time.Now().Format(time.RFC3339Nano)} // not what fails again
+	random := rand.New(rand.NewPCG(1, 2))
+	killed := 0
+	for round := range rounds {
+		wait := time.Duration(random.IntN(20)) * time.Millisecond
+		if round%3 == 2 {
+			rival := s.start(redrive...)
+			killed += s.killAfter(s.start(redrive...), wait)
+			_, _ = io.Copy(io.Discard, rival.out)
+			_ = rival.Wait() // it did all, or was fenced by the other
+			continue
+		}
+		killed += s.killAfter(s.start(redrive...), wait)
+	}
+	if t.Logf("%d of %d redrives were killed", killed, rounds); killed < rounds/4 {
+		t.Errorf("%d of %d redrives were killed, which proves little", killed, rounds)
+	}
+	s.run("", redrive...)
+	attempts, last := map[string][2]int{}, map[string]string{}
+	for r, err := range s.openLog().Read(t.Context(), eventlog.ReadOptions{Topic: eventlog.TopicTelemetry}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, value := attempts[string(r.Value)], string(r.Value)
+		attempt := len(schemas.Redrives(r.Headers))
+		n[attempt]++
+		attempts[value] = n
+		if attempt == 1 {
+			if value <= last[string(r.Key)] {
+				t.Errorf("%s: %q was redriven after %q", r.Key, value, last[string(r.Key)])
+			}
+			last[string(r.Key)] = value
+		}
+	}
+	for value, n := range attempts {
+		if n != [2]int{1, 1} {
+			t.Errorf("%q was appended %d times and redriven %d times", value, n[0], n[1])
+		}
+	}
+	if len(attempts) != letters {
+		t.Errorf("got %d records, want %d", len(attempts), letters)
+	}
+	s.stop()
+}
+
+// start starts a command of the program.
+func (s *system) start(args ...string) *started {
+	s.t.Helper()
+	c := &started{Cmd: exec.Command(binary(s.t), args...)}
+	c.Env = append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry)
+	out, err := c.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	c.out = bufio.NewReader(out)
+	return c
+}
+
+// started is a command that runs.
+type started struct {
+	*exec.Cmd
+	out *bufio.Reader
+}
+
+// killAfter kills a command some time after it has printed something, and tells whether it was in time.
+func (s *system) killAfter(c *started, wait time.Duration) int {
+	s.t.Helper()
+	_, _ = c.out.ReadString('\n') // or its end
+	time.Sleep(wait)
+	_ = c.Process.Kill()
+	if err := c.Wait(); c.ProcessState.Exited() {
+		return 0 // it was done, or had nothing to do
+	} else if err == nil {
+		s.t.Error("a killed process ended well")
+	}
+	return 1
 }
