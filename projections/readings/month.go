@@ -24,6 +24,9 @@ type span struct {
 
 func (s *span) holds(t int64) bool { return t >= s.from && t < s.until }
 
+// MonthOf returns the month that holds t.
+func MonthOf(t schemas.Time) Month { return spanOf(int64(t)).month }
+
 // spanOf returns the month that holds t.
 func spanOf(t int64) span {
 	year, month, _ := time.UnixMicro(t).UTC().Date()

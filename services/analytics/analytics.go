@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
@@ -22,7 +23,7 @@ type Service struct {
 	ch      *clickhouse.Client
 	logger  *slog.Logger
 	metrics *metrics
-	blocks  *eventlog.Blocks
+	blocks  []*eventlog.Blocks
 	ready   atomic.Bool
 }
 
@@ -38,10 +39,24 @@ func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into table
 	}
 	cfg = cfg.withDefaults()
 	s := &Service{cfg: cfg, log: log, ch: ch, logger: logger, metrics: newMetrics(reg)}
-	var err error
-	s.blocks, err = log.Blocks(eventlog.BlockOptions{
-		Group:    groupOf(cfg),
-		Topic:    eventlog.TopicTelemetry,
+	fill := newSink(cfg, log, into, s.metrics)
+	if err := s.read(eventlog.TopicTelemetry, groupOf(cfg), fill); err != nil {
+		return nil, err
+	}
+	for _, topic := range orderTopics() {
+		if err := s.read(topic, groupOf(cfg)+"-"+eventlog.Group(topic), orderSink{fill}); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// read adds a topic to what is stored.
+func (s *Service) read(topic eventlog.Topic, group eventlog.Group, into eventlog.Sink) error {
+	cfg := s.cfg
+	blocks, err := s.log.Blocks(eventlog.BlockOptions{
+		Group:    group,
+		Topic:    topic,
 		MaxRows:  cfg.MaxRows,
 		MaxBytes: cfg.MaxBytes,
 		MaxAge:   cfg.MaxAge,
@@ -49,11 +64,12 @@ func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into table
 		Drain:    cfg.Drain,
 
 		SessionTimeout: cfg.SessionTimeout,
-	}, newSink(cfg, log, into, s.metrics))
+	}, into)
 	if err != nil {
-		return nil, fmt.Errorf("make analytics: %w", err)
+		return fmt.Errorf("make analytics: %w", err)
 	}
-	return s, nil
+	s.blocks = append(s.blocks, blocks)
+	return nil
 }
 
 // groupOf returns the consumer group of a generation: offsets belong to the tables they are the progress of.
@@ -71,7 +87,11 @@ func (s *Service) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.ready.Store(false)
-	if err := s.blocks.Run(ctx); err != nil {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, blocks := range s.blocks {
+		group.Go(func() error { return blocks.Run(ctx) })
+	}
+	if err := group.Wait(); err != nil {
 		return fmt.Errorf("run analytics: %w", err)
 	}
 	return nil
@@ -86,7 +106,12 @@ func (s *Service) Ready(ctx context.Context) error {
 }
 
 // Lag returns how many records of the partitions this process owns are not stored yet.
-func (s *Service) Lag() int64 { return s.blocks.Lag() }
+func (s *Service) Lag() (lag int64) {
+	for _, blocks := range s.blocks {
+		lag += blocks.Lag()
+	}
+	return lag
+}
 
 // prepare makes the tables. While ClickHouse is away it tries again; what ClickHouse refuses is returned.
 func (s *Service) prepare(ctx context.Context) error {

@@ -8,6 +8,8 @@
 //	reports                                 a row a report: ids, labels, envelope
 //	duplicates                              a row a report that its sender sent again: it has no rows elsewhere
 //	readings_1m, readings_1h, readings_1d   count, min, max, sum, avg, last of each client, device and metric; numbers only, not texts
+//	order_facts                             a row a fact about an order: decided, provisioned, intervened
+//	orders, clients                         views of them: each order's terms, status and time to provision; each client's orders
 //	devices                                 when each device was last heard of, and the last value of each of its metrics
 //
 // "last" is the reading with the highest (time, partition, offset, index): the same whatever the order of inserts. Sums

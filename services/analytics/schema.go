@@ -77,7 +77,11 @@ func (s schema) apply(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wanted := clickhouse.Schema{Component: tableOf("analytics", s.cfg.Generation), Versions: [][]string{version1}}
+	version2, err := s.statements("v2.sql")
+	if err != nil {
+		return err
+	}
+	wanted := clickhouse.Schema{Component: tableOf("analytics", s.cfg.Generation), Versions: [][]string{version1, version2}}
 	if !s.cfg.Shadow {
 		if wanted.Settle, err = s.statements("views.sql"); err != nil {
 			return err

@@ -37,7 +37,7 @@ func TestAnotherGenerationTakesThePublicNames(t *testing.T) {
 		if err := (schema{cfg: cfg.withDefaults(), ch: ch}).apply(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"readings", "reports", "readings_1m", "readings_1h", "readings_1d", "devices", "duplicates"} {
+		for _, name := range []string{"readings", "reports", "readings_1m", "readings_1h", "readings_1d", "devices", "duplicates", "order_facts"} {
 			var definition string
 			query := "SELECT create_table_query FROM system.tables WHERE database = " + clickhouse.Quote(ch.Database()) + " AND name = " + clickhouse.Quote(name)
 			if err := ch.Scan(t.Context(), query, &definition); err != nil {

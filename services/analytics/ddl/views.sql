@@ -53,3 +53,60 @@ FROM
     GROUP BY client, device, metric
 ) AS d
 GROUP BY client, device;
+
+CREATE OR REPLACE VIEW {{.Public "order_facts"}}{{.OnCluster}} AS
+SELECT client, order_id, kind, version, state, time, namespace, environment, archtype, hardware, product, reason, detail, backend,
+    step, steps, attempt, author, event_id, trace_id, topic, partition, `offset`
+FROM {{.Table "order_facts"}};
+
+-- A row an order, folded as package clients does: its last terms and version, and how far its provisioning is. provision_seconds is
+-- from the acceptance to the first success, NULL until then.
+CREATE OR REPLACE VIEW {{.Public "orders"}}{{.OnCluster}} AS
+SELECT
+    client, order_id, product, namespace, environment, archtype, hardware, version,
+    multiIf(
+        cancelled AND last.1 = 'deprovisioned', 'deprovisioned',
+        cancelled, 'cancelled',
+        last.2 != 0 AND last.2 != version, 'accepted',
+        last.1 IN ('requested', 'started', 'step'), 'provisioning',
+        last.1 = 'succeeded', 'ready',
+        last.1 = 'failed', 'failing',
+        last.1 = 'abandoned', 'abandoned',
+        'accepted') AS status,
+    placed, updated, ready, failures,
+    dateDiff('microsecond', placed, ready) / 1e6 AS provision_seconds,
+    trace_id
+FROM
+(
+    SELECT
+        client, order_id,
+        argMaxIf(f.product, f.version, f.kind IN ('order.accepted', 'order.changed')) AS product,
+        argMaxIf(f.namespace, f.version, f.kind IN ('order.accepted', 'order.changed')) AS namespace,
+        argMaxIf(f.environment, f.version, f.kind IN ('order.accepted', 'order.changed')) AS environment,
+        argMaxIf(f.archtype, f.version, f.kind IN ('order.accepted', 'order.changed')) AS archtype,
+        argMaxIf(f.hardware, f.version, f.kind IN ('order.accepted', 'order.changed')) AS hardware,
+        argMaxIf(f.trace_id, f.version, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS trace_id,
+        maxIf(f.version, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS version,
+        minIf(f.time, f.kind = 'order.accepted') AS placed,
+        maxIf(f.time, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS updated,
+        minOrNullIf(f.time, f.state = 'succeeded') AS ready,
+        countIf(f.state = 'failed') AS failures,
+        countIf(f.kind = 'order.cancelled') > 0 AS cancelled,
+        argMaxIf((toString(f.state), f.version), f.`offset`, f.topic = 'provisioning' AND f.state != 'abandon') AS last
+    FROM {{.Table "order_facts"}} AS f
+    GROUP BY client, order_id
+    HAVING countIf(f.kind = 'order.accepted') > 0
+);
+
+CREATE OR REPLACE VIEW {{.Public "clients"}}{{.OnCluster}} AS
+SELECT
+    client,
+    min(placed) AS registered,
+    count() AS orders,
+    countIf(status NOT IN ('cancelled', 'deprovisioned')) AS live,
+    countIf(status = 'ready') AS ready,
+    countIf(status IN ('failing', 'abandoned')) AS failing,
+    arraySort(groupUniqArrayIf(toString(product), status NOT IN ('cancelled', 'deprovisioned'))) AS products,
+    max(updated) AS updated
+FROM {{.Public "orders"}}
+GROUP BY client;
