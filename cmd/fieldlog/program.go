@@ -90,7 +90,8 @@ everything else from them: tables in ClickHouse, exactly once. "fieldlog up" run
 		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.provisionerCommand(),
 		p.simulateCommand(),
 		p.tailCommand(), p.queryCommand(), p.appendCommand(),
-		p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.auditCommand(), p.replayCommand(), p.doctorCommand(),
+		p.ordersCommand(), p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.auditCommand(), p.replayCommand(),
+		p.doctorCommand(),
 		p.engineCommand(), p.versionCommand(),
 	)
 	return root
