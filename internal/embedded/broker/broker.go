@@ -5,7 +5,7 @@
 //
 //   - A produce is acknowledged after its batch is written and synced to disk (kfake's SyncWrites); so is an offset commit.
 //     Both survive a kill -9 of the process, topic ids, settings and producer state included: what an idempotent producer
-//     sends again because of it is not appended twice.
+//     sends again because of it is not appended twice, and a transaction is committed in all its partitions or aborted in all.
 //   - Records are read from segment files; memory holds only the index of what was read lately.
 //   - When the data folder's file system runs out of room, requests that would write are refused, before a write can fail half
 //     way: produces first, with KAFKA_STORAGE_ERROR, which clients retry; offset commits and the like while there is room
@@ -63,6 +63,9 @@ func New(cfg Config) *Broker {
 func (b *Broker) Start() error {
 	host, port, err := splitAddr(b.cfg.Addr)
 	if err != nil {
+		return err
+	}
+	if err := endTransactions(b.cfg.Dir); err != nil {
 		return err
 	}
 	if err := restoreSequences(b.cfg.Dir); err != nil {

@@ -109,7 +109,10 @@ func partitionWindows(folder string) ([]*window, error) {
 	byProducer := map[int64]*window{}
 	var windows []*window
 	for _, segment := range segments {
-		err := eachBatch(segment, func(b *batchHead) {
+		err := eachBatch(segment, func(b *batchHead, _ []byte) {
+			if b.producer < 0 || b.control() {
+				return
+			}
 			w := byProducer[b.producer]
 			if w == nil {
 				w = &window{PID: b.producer, Topic: topic, Part: int32(part)}
@@ -141,8 +144,23 @@ func lastSegments(folder string) ([]string, error) {
 // batchHead is what a record batch (Kafka's format, version 2) says about its producer.
 type batchHead struct {
 	offset, producer  int64
+	time              int64 // the latest of its records, or when a marker was written; in milliseconds
 	sequence, records int32
-	epoch             int16
+	delta, leader     int32 // of the last offset; epoch of the leader
+	epoch, attributes int16
+}
+
+func (b *batchHead) control() bool       { return b.attributes&controlBit != 0 }
+func (b *batchHead) transactional() bool { return b.attributes&transactionalBit != 0 }
+
+// headOf reads the head of a whole batch.
+func headOf(batch []byte) batchHead {
+	return batchHead{
+		offset: int64(binary.BigEndian.Uint64(batch)), leader: int32(binary.BigEndian.Uint32(batch[12:])),
+		attributes: int16(binary.BigEndian.Uint16(batch[21:])), delta: int32(binary.BigEndian.Uint32(batch[23:])),
+		time: int64(binary.BigEndian.Uint64(batch[35:])), producer: int64(binary.BigEndian.Uint64(batch[43:])),
+		epoch: int16(binary.BigEndian.Uint16(batch[51:])), sequence: int32(binary.BigEndian.Uint32(batch[53:])), records: int32(binary.BigEndian.Uint32(batch[57:])),
+	}
 }
 
 const (
@@ -151,12 +169,14 @@ const (
 	beforeCRC     = 21
 	controlBit    = 0x20
 	largestBatch  = 1 << 30
+
+	transactionalBit = 0x10
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// eachBatch calls f for each batch of idempotent producers, up to the first that is torn: the cluster drops what lies behind.
-func eachBatch(path string, f func(b *batchHead)) error {
+// eachBatch calls f for each batch, up to the first that is torn: the cluster drops what lies behind. raw is valid until f returns.
+func eachBatch(path string, f func(b *batchHead, raw []byte)) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -179,14 +199,8 @@ func eachBatch(path string, f func(b *batchHead)) error {
 		if binary.BigEndian.Uint32(batch[17:]) != crc32.Checksum(batch[beforeCRC:], castagnoli) {
 			return nil
 		}
-		b := batchHead{
-			offset: int64(binary.BigEndian.Uint64(batch)), producer: int64(binary.BigEndian.Uint64(batch[43:])),
-			epoch: int16(binary.BigEndian.Uint16(batch[51:])), sequence: int32(binary.BigEndian.Uint32(batch[53:])),
-			records: int32(binary.BigEndian.Uint32(batch[57:])),
-		}
-		if b.producer >= 0 && binary.BigEndian.Uint16(batch[21:])&controlBit == 0 {
-			f(&b)
-		}
+		b := headOf(batch)
+		f(&b, batch)
 	}
 }
 
