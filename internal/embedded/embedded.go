@@ -56,6 +56,10 @@ func New(cfg Config) *Embedded { return &Embedded{cfg: cfg} }
 
 // Start locks the folder and starts the engines, ClickHouse beside the other two. After an error nothing is left running.
 func (e *Embedded) Start(ctx context.Context) error {
+	var err error
+	if e.cfg.Dir, err = filepath.Abs(e.cfg.Dir); err != nil { // the engine puts a relative one before itself when it starts again
+		return fmt.Errorf("find data folder %q: %w", e.cfg.Dir, err)
+	}
 	lock, err := Acquire(e.cfg.Dir)
 	if err != nil {
 		return err
