@@ -106,7 +106,9 @@ func (p *program) showOrderCommand(api *gatewayAPI) *cobra.Command {
 		Short:   "Show an order and what happened to it, as JSON",
 		Example: "  fieldlog orders show 0190b1f2-3c4d-7e5f-8a6b-9c0d1e2f3a4b | jq '.events[].kind'",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return p.showOrder(cmd.Context(), api, args[0], client, events) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.showOrder(cmd.Context(), api, args[0], client, events)
+		},
 	}
 	cmd.Flags().StringVar(&client, "client", "", "whose it is, where several clients have an order of that id")
 	cmd.Flags().IntVar(&events, "events", 100, "how many of its client's last events to look through, at most 1000")

@@ -158,7 +158,8 @@ func (s *orderStore) Store(ctx context.Context) error {
 // group returns the insert of one month.
 func (s *orderStore) group(m *orderRows) clickhouse.InsertOptions {
 	table, n := tableOf("order_facts", s.sink.cfg.Generation), len(m.offset)
-	columns := []clickhouse.Column{
+	columns := make([]clickhouse.Column, 0, 8+len(orderTexts))
+	columns = append(columns, []clickhouse.Column{
 		{Name: "version", Type: "Int32", Data: clickhouse.Numbers(m.version)},
 		{Name: "time", Type: micros, Data: clickhouse.Numbers(m.time)},
 		{Name: "step", Type: "Int32", Data: clickhouse.Numbers(m.step)},
@@ -167,7 +168,7 @@ func (s *orderStore) group(m *orderRows) clickhouse.InsertOptions {
 		{Name: "topic", Type: lowCardinality, Data: clickhouse.Same(string(s.of.Topic), n)},
 		{Name: "partition", Type: "UInt32", Data: clickhouse.SameUint32(uint32(s.of.Partition), n)},
 		{Name: "offset", Type: "UInt64", Data: clickhouse.Numbers(m.offset)},
-	}
+	}...)
 	for i, text := range orderTexts {
 		columns = append(columns, clickhouse.Column{Name: text.name, Type: "String", Data: clickhouse.Packed(m.texts[i], n)})
 	}
