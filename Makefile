@@ -8,9 +8,11 @@ LDFLAGS   := -s -w -X main.version=$(VERSION)
 RACE      := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 TOOLS     := $(CURDIR)/.cache/tools
 CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
+# The packages whose tests run on any Kafka-protocol brokers and registry, beside the black-box tests.
+ON_KAFKA  := ./internal/eventlog ./services/gateway ./services/registrar ./services/deadletters ./cmd/fieldlog
 DEMO_ARGS ?= --data ./data --fleet 500
 
-.PHONY: help build engine demo test test-kubernetes chaos interop lint vet vuln verify bench fuzz clean
+.PHONY: help build engine demo test test-kafka test-kubernetes chaos interop interop-kafka lint vet vuln verify bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +30,11 @@ test: build engine ## all tests that need no separate service
 	$(GO) vet ./...
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test $(RACE) -timeout 6m ./...
 
+test-kafka: build engine ## the same tests on three Apache Kafka brokers and a real registry; needs JDK 17 and Maven
+	$(GO) vet -tags realengines ./test/engines/...
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/engines/with $(GO) test -count 1 -timeout 8m ./test $(ON_KAFKA)
+	$(GO) test -tags realengines -count 1 -timeout 4m ./test/engines
+
 test-kubernetes: $(CONTROLPLANE) ## the Kubernetes and Helm backends on a real control plane, which is built the first time
 	FIELDLOG_TEST_CONTROLPLANE=$(dir $(CONTROLPLANE)) $(GO) test -tags kubernetes -timeout 10m ./services/provisioner/cluster/...
 
@@ -39,6 +46,9 @@ chaos: build engine ## break everything under load and check every record, and s
 
 interop: build engine ## clients that are not Go: curl, kcat, Python's confluent-kafka
 	test/interop/run
+
+interop-kafka: build engine ## the same clients on three Apache Kafka brokers and a real registry
+	$(GO) run ./test/engines/with test/interop/run
 
 lint: $(TOOLS)/golangci-lint ## style and import rules
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'gofmt would change these files'; exit 1; }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -29,7 +28,7 @@ type audited struct {
 func (s *system) audit(args ...string) audited {
 	s.t.Helper()
 	cmd := exec.Command(binary(s.t), append([]string{"audit", "--from", "start"}, args...)...)
-	cmd.Env = append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry, "FIELDLOG_CLICKHOUSE="+s.ClickHouse)
+	cmd.Env = s.environment()
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()

@@ -31,7 +31,7 @@ type listed struct {
 func (s *system) letters(state string, want int, filter ...string) []listed {
 	s.t.Helper()
 	var all []listed
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		all = nil
 		for line := range strings.Lines(s.run("", append([]string{"deadletters", "list", "--state", state}, filter...)...)) {
 			var l listed
@@ -51,13 +51,13 @@ func (s *system) letters(state string, want int, filter ...string) []listed {
 // produce sends records to telemetry with a plain client.
 func (s *system) produce(records ...*kgo.Record) {
 	s.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Kafka))
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(s.Kafka, ",")...))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer client.Close()
 	for _, r := range records {
-		r.Topic = "fieldlog.telemetry"
+		r.Topic = s.prefix + "telemetry"
 		if err := client.ProduceSync(s.t.Context(), r).FirstErr(); err != nil {
 			s.t.Fatal(err)
 		}
@@ -99,7 +99,7 @@ func TestDeadLetters(t *testing.T) {
 
 	s.registerLate(late)
 	redriven := 2
-	for deadline := time.Now().Add(60 * time.Second); ; redriven++ { // until analytics asks for the schema anew
+	for deadline := time.Now().Add(patience); ; redriven++ { // until analytics asks for the schema anew
 		s.run("", "deadletters", "redrive", "--reason", "unknown_schema")
 		if s.settled("roof", redriven+1) {
 			break
@@ -117,14 +117,14 @@ func TestDeadLetters(t *testing.T) {
 	s.kill()
 
 	again := up(t, s.dir)
-	again.eventually(10*time.Second, "SELECT count(), uniqExact(event_id) FROM fieldlog.reports WHERE device = 'roof'", "1\t1")
+	again.eventually(patience, "SELECT count(), uniqExact(event_id) FROM fieldlog.reports WHERE device = 'roof'", "1\t1")
 	again.stop()
 }
 
 // settled waits until a redriven report is stored, which it tells, or is a letter again.
 func (s *system) settled(device string, redriven int) bool {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if rows := s.query("SELECT count() FROM fieldlog.reports WHERE device = '" + device + "'"); rows[0] != "0" {
 			return true
 		}

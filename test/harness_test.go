@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,11 +43,16 @@ func binary(t testing.TB) string {
 	return absolute
 }
 
+// patience bounds the wait for what comes by itself, on a machine that does much else. After a kill the brokers miss a member
+// of a group only when its session has timed out.
+const patience = 2 * time.Minute
+
 // system is a running `fieldlog up`.
 type system struct {
-	t   testing.TB
-	cmd *exec.Cmd
-	dir string
+	t      testing.TB
+	cmd    *exec.Cmd
+	dir    string
+	prefix string // of topics and groups
 
 	Gateway, Kafka, Registry, ClickHouse, Metrics string
 
@@ -56,12 +63,27 @@ type system struct {
 	log bytes.Buffer
 }
 
-// up starts the system on a data folder and returns when it is ready.
+// prefix is what the names of a data folder's topics and groups begin with.
+func prefix(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return fmt.Sprintf("test-%x.", sum[:8])
+}
+
+// arguments are those of `fieldlog up` on a data folder: everything embedded, or the brokers and the registry that
+// FIELDLOG_TEST_BROKERS and FIELDLOG_TEST_REGISTRY name (`make test-kafka`), with topics that belong to the folder.
+func arguments(dir string) []string {
+	args := []string{"up", "--data", dir, "--prefix", prefix(dir), "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0"}
+	if brokers := os.Getenv("FIELDLOG_TEST_BROKERS"); brokers != "" {
+		return append(args, "--brokers", brokers, "--registry", os.Getenv("FIELDLOG_TEST_REGISTRY"), "--replication", "3")
+	}
+	return append(args, "--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0")
+}
+
+// up starts the system on a data folder and returns when it is ready. The folder's next system carries on with its topics.
 func up(t testing.TB, dir string, args ...string) *system {
 	t.Helper()
-	s := &system{t: t, dir: dir, ended: make(chan struct{})}
-	s.cmd = exec.Command(binary(t), append([]string{"up", "--data", dir, "--listen", "127.0.0.1:0",
-		"--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0"}, args...)...)
+	s := &system{t: t, dir: dir, prefix: prefix(dir), ended: make(chan struct{})}
+	s.cmd = exec.Command(binary(t), append(arguments(dir), args...)...)
 	s.launch()
 	return s
 }
@@ -74,7 +96,7 @@ func (s *system) launch() {
 	case <-ready:
 	case <-s.ended:
 		s.t.Fatalf("it ended before it was ready: %v\n%s", s.err, s.output())
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("it was not ready in time:\n%s", s.output())
 	}
 }
@@ -149,7 +171,7 @@ func (s *system) stop() {
 	}
 	select {
 	case <-s.ended:
-	case <-time.After(40 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("it did not end after SIGTERM:\n%s", s.output())
 	}
 	if s.err != nil {
@@ -159,7 +181,7 @@ func (s *system) stop() {
 
 // environment points a command of the program at the system.
 func (s *system) environment() []string {
-	return append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry, "FIELDLOG_CLICKHOUSE="+s.ClickHouse)
+	return append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry, "FIELDLOG_CLICKHOUSE="+s.ClickHouse, "FIELDLOG_PREFIX="+s.prefix)
 }
 
 // run runs a command of the program and returns what it printed.
@@ -225,7 +247,7 @@ func (s *system) post(path, contentType, body string) (int, string) {
 // openLog opens the system's log.
 func (s *system) openLog() *eventlog.Log {
 	s.t.Helper()
-	log, err := eventlog.New(eventlog.Config{Brokers: strings.Split(s.Kafka, ","), Registry: s.Registry}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	log, err := eventlog.New(eventlog.Config{Brokers: strings.Split(s.Kafka, ","), Registry: s.Registry, Prefix: s.prefix}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -236,17 +258,31 @@ func (s *system) openLog() *eventlog.Log {
 // schemaIDs returns the registry's ids, by subject and version.
 func (s *system) schemaIDs() string {
 	s.t.Helper()
-	resp, err := http.Get(s.Registry + "/schemas")
+	var subjects []string
+	s.ask("/subjects", &subjects)
+	slices.Sort(subjects)
+	all := ""
+	for _, subject := range subjects {
+		var versions []int
+		s.ask("/subjects/"+subject+"/versions", &versions)
+		for _, version := range versions {
+			var schema struct{ ID int }
+			s.ask(fmt.Sprintf("/subjects/%s/versions/%d", subject, version), &schema)
+			all += fmt.Sprintf("%s %d: %d\n", subject, version, schema.ID)
+		}
+	}
+	return all
+}
+
+// ask asks the registry.
+func (s *system) ask(path string, answer any) {
+	s.t.Helper()
+	resp, err := http.Get(s.Registry + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var all []struct {
-		Subject     string
-		Version, ID int
+	if err := json.NewDecoder(resp.Body).Decode(answer); err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("%s: got %s (%v)", path, resp.Status, err)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
-		s.t.Fatal(err)
-	}
-	return fmt.Sprint(all)
 }

@@ -112,7 +112,7 @@ func (r *receipts) check(t *testing.T, s *system) {
 	if left != 0 {
 		t.Errorf("%d of %d acknowledged reports are not in the log", left, len(r.all))
 	}
-	s.eventually(30*time.Second, "SELECT count() FROM fieldlog.readings", fmt.Sprint(total))
+	s.eventually(patience, "SELECT count() FROM fieldlog.readings", fmt.Sprint(total))
 	for _, row := range s.query("SELECT partition, `offset`, count(), uniqExact(`index`) FROM fieldlog.readings GROUP BY ALL") {
 		var partition, offset, count, distinct int
 		if _, err := fmt.Sscan(row, &partition, &offset, &count, &distinct); err != nil {
@@ -127,7 +127,7 @@ func (r *receipts) check(t *testing.T, s *system) {
 	if len(want) > 0 {
 		t.Errorf("%d records are not stored", len(want))
 	}
-	s.eventually(time.Second, "SELECT count() FROM fieldlog.reports", fmt.Sprint(len(s.query("SELECT 1 FROM fieldlog.readings GROUP BY partition, `offset`"))))
+	s.eventually(patience, "SELECT count() FROM fieldlog.reports", fmt.Sprint(len(s.query("SELECT 1 FROM fieldlog.readings GROUP BY partition, `offset`"))))
 	checkRollups(t, s)
 	t.Logf("%d reports acknowledged, %d readings stored", len(r.all), total)
 }

@@ -5,10 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
-// TestWhatTheReadmeShows does what a newcomer does: report in every form, and see it within two seconds.
+// TestWhatTheReadmeShows does what a newcomer does: report in every form, and see it.
 func TestWhatTheReadmeShows(t *testing.T) {
 	s := up(t, t.TempDir())
 	const report = `{"client":"cliente02","device":"pump-7","readings":{"temperature":21.5,"running":true,"state":"ok"}}`
@@ -22,9 +21,9 @@ func TestWhatTheReadmeShows(t *testing.T) {
 	f("/v1/telemetry", "application/json", "["+report+","+report+"]", 200)
 	f("/v1/telemetry", "application/x-ndjson", report+"\n"+report+"\n", 200)
 	f("/api/v2/write?bucket=cliente02&precision=s", "text/plain", "weather,device=roof temperature=4.5,wind=7i\n", 204)
-	s.eventually(2*time.Second, "SELECT count(), countIf(metric = 'weather.wind' AND integer = 7) FROM fieldlog.readings", "17\t1")
+	s.eventually(patience, "SELECT count(), countIf(metric = 'weather.wind' AND integer = 7) FROM fieldlog.readings", "17\t1")
 
-	s.eventually(time.Second, "SELECT count() FROM fieldlog.devices", "2") // a view, fed a moment after its table
+	s.eventually(patience, "SELECT count() FROM fieldlog.devices", "2") // a view, fed a moment after its table
 	rows := s.run("", "query", "SELECT device, last_seen > now() - 60 AS recent FROM devices ORDER BY device")
 	if want := `{"device":"pump-7","recent":1}` + "\n" + `{"device":"roof","recent":1}` + "\n"; rows != want {
 		t.Errorf("query printed %q, want %q", rows, want)
@@ -43,18 +42,18 @@ func TestWhatTheReadmeShows(t *testing.T) {
 	s.stop()
 
 	again := up(t, s.dir) // it carries on from what is there
-	again.eventually(2*time.Second, "SELECT count() FROM fieldlog.readings", "17")
+	again.eventually(patience, "SELECT count() FROM fieldlog.readings", "17")
 	f2, text := again.post("/v1/telemetry", "application/json", report)
 	if f2 != 200 {
 		t.Fatal(text)
 	}
-	again.eventually(2*time.Second, "SELECT count() FROM fieldlog.readings", "20")
+	again.eventually(patience, "SELECT count() FROM fieldlog.readings", "20")
 	again.stop()
 }
 
 func TestTheFleetReports(t *testing.T) {
 	s := up(t, t.TempDir(), "--fleet", "50")
-	s.eventually(10*time.Second, "SELECT uniqExact(client) > 1 AND uniqExact(device) > 10 AND uniqExact(metric) > 3 FROM fieldlog.readings", "1")
+	s.eventually(patience, "SELECT uniqExact(client) > 1 AND uniqExact(device) > 10 AND uniqExact(metric) > 3 FROM fieldlog.readings", "1")
 	s.stop()
 }
 
@@ -62,7 +61,7 @@ func TestTwoSystemsDoNotShareAFolder(t *testing.T) {
 	s := up(t, t.TempDir())
 	defer s.stop()
 	second := &system{t: t}
-	out := second.fails("up", "--data", s.dir, "--listen", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0")
+	out := second.fails(arguments(s.dir)...)
 	if !strings.Contains(out, "--data") || !strings.Contains(out, "pid") && !strings.Contains(out, "process") {
 		t.Errorf("the second was told %q", out)
 	}

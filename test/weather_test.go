@@ -21,10 +21,10 @@ import (
 // beside starts another part of the program that uses the system's engines; a URL in instead replaces one of them.
 func (s *system) beside(instead map[string]string, args ...string) *system {
 	s.t.Helper()
-	p := &system{t: s.t, ended: make(chan struct{})}
+	p := &system{t: s.t, prefix: s.prefix, ended: make(chan struct{})}
 	p.cmd = exec.Command(binary(s.t), args...)
 	p.cmd.Env = os.Environ()
-	for name, value := range map[string]string{"FIELDLOG_BROKERS": s.Kafka, "FIELDLOG_REGISTRY": s.Registry, "FIELDLOG_CLICKHOUSE": s.ClickHouse} {
+	for name, value := range map[string]string{"FIELDLOG_BROKERS": s.Kafka, "FIELDLOG_REGISTRY": s.Registry, "FIELDLOG_CLICKHOUSE": s.ClickHouse, "FIELDLOG_PREFIX": s.prefix} {
 		if other := instead[name]; other != "" {
 			value = other
 		}

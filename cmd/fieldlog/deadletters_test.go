@@ -123,7 +123,7 @@ func TestALetterIsShown(t *testing.T) {
 		first.Story[1].Operator != "ana" || first.Story[1].Detail != "a test" {
 		t.Errorf("got the story %+v", first.Story)
 	}
-	for _, name := range []string{first.Letter, strings.TrimPrefix(first.Letter, "deadletters/"), "fieldlog." + first.Letter, "telemetry/3@1", "fieldlog.telemetry/3@1"} {
+	for _, name := range []string{first.Letter, strings.TrimPrefix(first.Letter, "deadletters/"), c.Name(first.Letter), "telemetry/3@1", c.Name("telemetry/3@1")} {
 		if again := show(name); again.ID != "letter-1" {
 			t.Errorf("%s: got %+v", name, again)
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
-// cluster is a log in memory with some events, and the environment that points at it.
+// cluster is a log with some events, and the environment that points at it.
 type cluster struct {
 	*eventlogtest.Cluster
 	log         *eventlog.Log
@@ -28,7 +28,7 @@ func newCluster(t *testing.T) cluster {
 	c := cluster{Cluster: eventlogtest.Start(t)}
 	c.log = c.Open(t, c.Config())
 	c.environment = map[string]string{
-		"FIELDLOG_BROKERS": strings.Join(c.Config().Brokers, ","), "FIELDLOG_REGISTRY": c.Config().Registry,
+		"FIELDLOG_BROKERS": strings.Join(c.Config().Brokers, ","), "FIELDLOG_REGISTRY": c.Config().Registry, "FIELDLOG_PREFIX": c.Config().Prefix,
 	}
 	return c
 }
@@ -100,7 +100,7 @@ func TestTail(t *testing.T) {
 	}
 	f(9)
 	f(9, "telemetry")
-	f(9, "fieldlog.telemetry", "--from", "start")
+	f(9, c.Name("telemetry"), "--from", "start")
 	f(9, "--from", "-1h")
 	f(9, "--from", "2020-01-01")
 	f(0, "--from", "end")
@@ -151,7 +151,7 @@ func TestTailShowsWhatIsNotOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "fieldlog.telemetry", Key: []byte("x/y"), Value: []byte("hello")}).FirstErr(); err != nil {
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: c.Name("telemetry"), Key: []byte("x/y"), Value: []byte("hello")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 	got := lines[printed](t, fieldlog(t, c.environment, "", "tail").stdout)
@@ -199,7 +199,7 @@ func TestTopics(t *testing.T) {
 	c := newCluster(t)
 	at := c.report(t, "cliente01", "pump-1", "one")
 	got := fieldlog(t, c.environment, "", "topics")
-	for _, want := range []string{"fieldlog.telemetry", "fieldlog.deadletters", "12", "retention.ms="} {
+	for _, want := range []string{c.Name("telemetry"), c.Name("deadletters"), "12", "retention.ms="} {
 		if got.code != 0 || !strings.Contains(got.stdout, want) {
 			t.Errorf("got %+v, want %q in it", got, want)
 		}

@@ -116,8 +116,8 @@ func TestStandingTellsTheLag(t *testing.T) {
 func TestARecreatedTopicStartsOver(t *testing.T) {
 	p := newPlaces(t, 3)
 	var old kadm.Offsets
-	old.Add(kadm.Offset{Topic: "fieldlog.telemetry", Partition: 0, At: 9, LeaderEpoch: -1, Metadata: "@00112233445566778899aabbccddeeff"})
-	if err := adminOf(t, p.cluster).CommitAllOffsets(t.Context(), "fieldlog.http.g", old); err != nil {
+	old.Add(kadm.Offset{Topic: p.cluster.Name("telemetry"), Partition: 0, At: 9, LeaderEpoch: -1, Metadata: "@00112233445566778899aabbccddeeff"})
+	if err := p.cluster.Admin(t).CommitAllOffsets(t.Context(), p.cluster.Name("http.g"), old); err != nil {
 		t.Fatal(err)
 	}
 	if next := p.next(t); next != 0 {

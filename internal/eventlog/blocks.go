@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // BlockOptions says which blocks to cut from which topic.
@@ -137,11 +135,11 @@ func (b *Blocks) runSession(ctx context.Context) error {
 	s := &session{blocks: b, workers: map[Partition]*worker{}}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	defer s.cancel(nil)
-	client, err := kgo.NewClient(append(b.log.clientOptions(), s.options()...)...)
+	client, err := b.log.newMember(s.options()...)
 	if err != nil {
 		return fmt.Errorf("read blocks of %q: %w", b.opts.Topic, err)
 	}
-	s.client = client
+	s.client = client.Client
 	b.mu.Lock()
 	b.session = s
 	b.mu.Unlock()
@@ -151,6 +149,6 @@ func (b *Blocks) runSession(ctx context.Context) error {
 		s.cancel(nil)
 		watching.Wait()
 	}()
-	defer client.CloseAllowingRebalance() // revokes every partition, which drains its worker
+	defer client.leave(b.opts.Drain) // revokes every partition, which drains its worker
 	return s.poll()
 }

@@ -140,14 +140,14 @@ func TestSchemasThatAreOfNoUse(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", subject, err, want)
 		}
 	}
-	f("com.example.Json", `{"type":"object"}`, sr.TypeJSON, "not as Avro")
-	f("com.example.Text", `"string"`, sr.TypeAvro, "not a record")
+	f("com.example.Json", `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object"}`, sr.TypeJSON, "not as Avro")
+	f("com.example.Text", `{"type":"enum","name":"Text","namespace":"com.example","symbols":["A"]}`, sr.TypeAvro, "not a record")
 	f("com.example.Odd", tank, sr.TypeAvro, `describes "com.example.TankFilled"`)
 }
 
 // TestWhatIsRegisteredFlowsOnWithoutTheRegistry takes the registry away and lets time pass.
 func TestWhatIsRegisteredFlowsOnWithoutTheRegistry(t *testing.T) {
-	cluster := eventlogtest.Start(t)
+	cluster := eventlogtest.StartFake(t)
 	log := cluster.Open(t, cluster.Config())
 	register(t, cluster.Config().Registry, "com.example.TankFilled", tank, sr.TypeAvro)
 	e := eventlog.JSONEvent{Subject: "com.example.TankFilled", Data: []byte(`{"tank":"a","litres":7}`)}

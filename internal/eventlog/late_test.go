@@ -15,7 +15,7 @@ import (
 
 // network loses the first announcement on its way to the broker, as far as the member can tell, and delivers it later.
 type network struct {
-	cluster *eventlogtest.Cluster
+	cluster *eventlogtest.Fake
 	mu      sync.Mutex
 	held    *kmsg.OffsetCommitRequest
 	down    bool // nothing arrives any more
@@ -65,7 +65,7 @@ func (n *network) set(down bool) {
 // TestALateCommitDoesNotSetTheGroupBack lets the announcement of the first block arrive when the second one is announced already,
 // and the member die right after it has stored that one. The next member must cut the second block as it was announced.
 func TestALateCommitDoesNotSetTheGroupBack(t *testing.T) {
-	cluster := eventlogtest.Start(t)
+	cluster := eventlogtest.StartFake(t)
 	cfg := cluster.Config()
 	cfg.Partitions = 1
 	log := cluster.Open(t, cfg)

@@ -108,7 +108,7 @@ func TestARepeatedBlockIsCounted(t *testing.T) {
 
 // TestOverloadIsRefusedAtOnce holds the broker still, so that what waits reaches its bound.
 func TestOverloadIsRefusedAtOnce(t *testing.T) {
-	cluster := eventlogtest.Start(t)
+	cluster := eventlogtest.StartFake(t)
 	cfg := cluster.Config()
 	cfg.MaxBufferedRecords, cfg.Confirm = 10, time.Second
 	log := cluster.Open(t, cfg)

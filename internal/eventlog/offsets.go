@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -18,10 +21,9 @@ func (l *Log) Decided(ctx context.Context, topic Topic) (map[Partition]Range, er
 	if err != nil {
 		return nil, err
 	}
-	stable, err := l.admin.ListCommittedOffsets(ctx, l.fullName(topic))
-	if err == nil {
-		err = stable.Error()
-	}
+	stable, err := l.listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) {
+		return l.admin.ListCommittedOffsets(ctx, l.fullName(topic))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read decided offsets of topic %q: %w", topic, err)
 	}
@@ -34,14 +36,53 @@ func (l *Log) Decided(ctx context.Context, topic Topic) (map[Partition]Range, er
 	return ranges, nil
 }
 
+// decide waits until the records of a transaction that was committed are decided, or ctx ends. Apache Kafka answers the commit when it
+// has noted it, and lets the partitions know afterwards.
+func (l *Log) decide(ctx context.Context, records []*kgo.Record) {
+	last := map[string]map[int32]int64{}
+	for _, k := range records {
+		if last[k.Topic] == nil {
+			last[k.Topic] = map[int32]int64{}
+		}
+		last[k.Topic][k.Partition] = max(last[k.Topic][k.Partition], k.Offset)
+	}
+	topics := slices.Collect(maps.Keys(last))
+	for len(topics) > 0 && ctx.Err() == nil {
+		stable, err := l.listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) {
+			return l.admin.ListCommittedOffsets(ctx, topics...)
+		})
+		if err == nil && decided(stable, last) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(decideAgain):
+		}
+	}
+}
+
+// decideAgain is the time between two looks at a transaction that is being decided, which takes some milliseconds.
+const decideAgain = 5 * time.Millisecond
+
+// decided tells whether the stable offsets are behind the last records.
+func decided(stable kadm.ListedOffsets, last map[string]map[int32]int64) bool {
+	for topic, partitions := range last {
+		for p, offset := range partitions {
+			if o, listed := stable.Lookup(topic, p); !listed || o.Offset <= offset {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // OffsetsAt returns, per partition, the offset of the first record whose timestamp is t or later, to the millisecond; where
 // there is none, the partition's end.
 func (l *Log) OffsetsAt(ctx context.Context, topic Topic, t time.Time) (map[Partition]Offset, error) {
 	name := l.fullName(topic)
-	after, err := l.admin.ListOffsetsAfterMilli(ctx, t.UnixMilli(), name)
-	if err == nil {
-		err = after.Error()
-	}
+	after, err := l.listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) {
+		return l.admin.ListOffsetsAfterMilli(ctx, t.UnixMilli(), name)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("find %s in topic %q: %w", t, topic, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -142,9 +143,29 @@ func answered(t *testing.T, log *eventlog.Log, n int) {
 	once(t, log, n)
 }
 
+// settled waits until no transaction is open on a topic: one that is committed is seen partition by partition.
+func settled(t *testing.T, log *eventlog.Log, topic eventlog.Topic) {
+	t.Helper()
+	for {
+		ends, err := log.Ends(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decided, err := log.Decided(t.Context(), topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if maps.Equal(ends, decided) {
+			return
+		}
+	}
+}
+
 // once checks the whole log: as many facts as orders, and states that count them.
 func once(t *testing.T, log *eventlog.Log, n int) {
 	t.Helper()
+	settled(t, log, eventlog.TopicClients)
+	settled(t, log, eventlog.TopicClientState)
 	facts := ids(t, log, eventlog.TopicClients)
 	for i := range facts {
 		if i > 0 && facts[i] == facts[i-1] {

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
@@ -28,16 +27,6 @@ func scanned(t *testing.T, log *eventlog.Log, ranges map[eventlog.Partition]even
 		t.Fatal(err)
 	}
 	return got
-}
-
-func adminOf(t *testing.T, c *eventlogtest.Cluster) *kadm.Client {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Config().Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	return kadm.NewClient(client)
 }
 
 func TestScanHandsOutRanges(t *testing.T) {
@@ -67,9 +56,9 @@ func TestScanHandsOutRanges(t *testing.T) {
 	}
 
 	var holes kadm.Offsets
-	holes.AddOffset("fieldlog.telemetry", 0, 6, -1)
-	holes.AddOffset("fieldlog.telemetry", 1, int64(ends[1].Next), -1)
-	if _, err := adminOf(t, cluster).DeleteRecords(t.Context(), holes); err != nil {
+	holes.AddOffset(cluster.Name("telemetry"), 0, 6, -1)
+	holes.AddOffset(cluster.Name("telemetry"), 1, int64(ends[1].Next), -1)
+	if _, err := cluster.Admin(t).DeleteRecords(t.Context(), holes); err != nil {
 		t.Fatal(err)
 	}
 	got = scanned(t, log, map[eventlog.Partition]eventlog.Range{0: {First: 3, Next: 9}, 1: ends[1]}) // nothing of 1 is left
@@ -127,7 +116,7 @@ func TestOffsetsAtATime(t *testing.T) {
 func TestTopicIDsAreNeverOld(t *testing.T) {
 	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())
-	admin := adminOf(t, cluster)
+	admin := cluster.Admin(t)
 	seen := map[eventlog.TopicID]bool{}
 	for range 3 {
 		ids, err := log.TopicIDs(t.Context(), eventlog.TopicTelemetry, eventlog.TopicDeadLetters, "nothing")
@@ -135,7 +124,7 @@ func TestTopicIDsAreNeverOld(t *testing.T) {
 			t.Fatalf("got %v %v, after %v", ids, err, seen)
 		}
 		seen[ids[eventlog.TopicTelemetry]] = true
-		if _, err := admin.DeleteTopics(t.Context(), "fieldlog.telemetry"); err != nil {
+		if _, err := admin.DeleteTopics(t.Context(), cluster.Name("telemetry")); err != nil {
 			t.Fatal(err)
 		}
 		if err := log.Setup(t.Context()); err != nil {
@@ -152,16 +141,12 @@ func TestProgressIsWhatAGroupStored(t *testing.T) {
 	if got, err := log.Progress(t.Context(), "nobody", eventlog.TopicTelemetry); err != nil || len(got) != 0 {
 		t.Errorf("of a group that never was: got %v %v", got, err)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Config().Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	admin := cluster.Admin(t)
 	commit := func(text string) {
 		t.Helper()
 		var o kadm.Offsets
-		o.Add(kadm.Offset{Topic: "fieldlog.telemetry", Partition: 0, At: 5, LeaderEpoch: -1, Metadata: text})
-		if err := kadm.NewClient(client).CommitAllOffsets(context.Background(), "fieldlog.somebody", o); err != nil {
+		o.Add(kadm.Offset{Topic: cluster.Name("telemetry"), Partition: 0, At: 5, LeaderEpoch: -1, Metadata: text})
+		if err := admin.CommitAllOffsets(context.Background(), cluster.Name("somebody"), o); err != nil {
 			t.Fatal(err)
 		}
 	}

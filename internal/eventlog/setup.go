@@ -41,10 +41,14 @@ func (l *Log) Setup(ctx context.Context) error {
 func (l *Log) setup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Confirm)
 	defer cancel()
+	created := map[string]kadm.TopicID{}
 	for _, spec := range Topics() {
-		if err := l.createTopic(ctx, l.sized(spec)); err != nil {
+		if err := l.createTopic(ctx, l.sized(spec), created); err != nil {
 			return err
 		}
+	}
+	if err := l.heard(ctx, created); err != nil {
+		return err
 	}
 	for _, kind := range schemas.Kinds() {
 		if err := l.register(ctx, kind); err != nil {
@@ -62,11 +66,13 @@ func (l *Log) sized(spec TopicSpec) TopicSpec {
 	return spec
 }
 
-func (l *Log) createTopic(ctx context.Context, spec TopicSpec) error {
+// createTopic creates a topic that is missing, and adds it to created.
+func (l *Log) createTopic(ctx context.Context, spec TopicSpec, created map[string]kadm.TopicID) error {
 	name := l.fullName(spec.Name)
-	_, err := l.admin.CreateTopic(ctx, spec.Partitions, l.cfg.Replication, topicConfigs(spec), name)
+	answer, err := l.admin.CreateTopic(ctx, spec.Partitions, l.cfg.Replication, topicConfigs(spec), name)
 	switch {
 	case err == nil:
+		created[name] = answer.ID
 		l.logger.Info("created topic", "topic", name, "partitions", spec.Partitions)
 		return nil
 	case errors.Is(err, kerr.TopicAlreadyExists):
@@ -215,17 +221,11 @@ func (l *Log) configs(ctx context.Context, name string) (map[string]string, erro
 // Ends returns, per partition, the first offset still held and the next to be written.
 func (l *Log) Ends(ctx context.Context, topic Topic) (map[Partition]Range, error) {
 	name := l.fullName(topic)
-	first, err := l.admin.ListStartOffsets(ctx, name)
-	if err == nil {
-		err = first.Error()
-	}
+	first, err := l.listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) { return l.admin.ListStartOffsets(ctx, name) })
 	if err != nil {
 		return nil, fmt.Errorf("read first offsets of topic %q: %w", name, err)
 	}
-	next, err := l.admin.ListEndOffsets(ctx, name)
-	if err == nil {
-		err = next.Error()
-	}
+	next, err := l.listed(ctx, func(ctx context.Context) (kadm.ListedOffsets, error) { return l.admin.ListEndOffsets(ctx, name) })
 	if err != nil {
 		return nil, fmt.Errorf("read next offsets of topic %q: %w", name, err)
 	}

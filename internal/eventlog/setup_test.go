@@ -20,7 +20,7 @@ import (
 // brings it at the same moment, as Apicurio does.
 func TestSetupBesideAnother(t *testing.T) {
 	cluster := eventlogtest.Start(t)
-	target, err := url.Parse(cluster.Registry.URL())
+	target, err := url.Parse(cluster.Config().Registry)
 	if err != nil {
 		t.Fatal(err)
 	}

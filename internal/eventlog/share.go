@@ -18,7 +18,7 @@ import (
 func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx context.Context, p Partition) error) error {
 	s := &shares{ctx: ctx, do: do, running: map[int32]*share{}, failed: make(chan error, 1)}
 	name := l.fullName(topic)
-	client, err := kgo.NewClient(append(l.clientOptions(),
+	client, err := l.newMember(
 		kgo.ConsumerGroup(l.cfg.Prefix+string(group)),
 		kgo.ConsumeTopics(name),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
@@ -26,12 +26,12 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.begin(parts[name]) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
 		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
-	)...)
+	)
 	if err != nil {
 		return fmt.Errorf("share %q: %w", topic, err)
 	}
 	client.PauseFetchTopics(name)
-	defer client.Close() // revokes every partition
+	defer client.leave(0) // revokes every partition
 	select {
 	case err := <-s.failed:
 		return fmt.Errorf("share %q: %w", topic, err)

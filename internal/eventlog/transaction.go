@@ -75,7 +75,8 @@ func (l *Log) Transactor(ctx context.Context, id TransactionID) (*Transactor, er
 // Close ends the use of the id. A transaction under way is aborted by the next holder, or by the brokers.
 func (t *Transactor) Close() { t.client.Close() }
 
-// Run runs do and commits what it appended, all or nothing. If do returns an error, or an append fails, it is
+// Run runs do and commits what it appended, all or nothing. When it returns nil, every reader that begins sees all of it, unless the
+// brokers were busier than the confirmation time: then soon. If do returns an error, or an append fails, it is
 // aborted and the error is returned. ErrFenced means that t is of no use any more; ErrUnconfirmed, that moreover nobody can tell
 // whether it was committed: open another Transactor and look.
 //
@@ -129,6 +130,7 @@ func (t *Transactor) commit(ctx context.Context, tx *Tx) error {
 	switch {
 	case err == nil:
 		tx.count()
+		t.log.decide(ctx, tx.records)
 		return nil
 	case errors.Is(err, kerr.OperationNotAttempted), errors.Is(err, kerr.TransactionAbortable):
 		return errors.Join(t.failed("commit", err), t.abort(ctx))

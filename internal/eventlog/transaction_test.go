@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 	"github.com/fieldlog/fieldlog/schemas"
@@ -268,24 +265,20 @@ func TestBlocksStoreAPartitionToItsEnd(t *testing.T) {
 // committed waits until the group's offsets are the ends of the partitions.
 func committed(t *testing.T, cluster *eventlogtest.Cluster, log *eventlog.Log) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Config().Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	admin := cluster.Admin(t)
 	ends, err := log.Ends(t.Context(), eventlog.TopicTelemetry)
 	if err != nil {
 		t.Fatal(err)
 	}
 	missing := ""
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		offsets, err := kadm.NewClient(client).FetchOffsets(t.Context(), "fieldlog.test")
+		offsets, err := admin.FetchOffsets(t.Context(), cluster.Name("test"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		missing = ""
 		for p, end := range ends {
-			if o, _ := offsets.Lookup("fieldlog.telemetry", int32(p)); o.At != int64(end.Next) && end.Next > 0 {
+			if o, _ := offsets.Lookup(cluster.Name("telemetry"), int32(p)); o.At != int64(end.Next) && end.Next > 0 {
 				missing = fmt.Sprintf("partition %d: offset %d, its end is %d", p, o.At, end.Next)
 			}
 		}

@@ -50,12 +50,12 @@ func report(device, n int) *schemas.TelemetryReported {
 type stand struct {
 	log     *eventlog.Log
 	ch      *clickhouse.Client
-	cluster *eventlogtest.Cluster
+	cluster *eventlogtest.Fake
 }
 
 func newStand(t testing.TB) *stand {
 	t.Helper()
-	cluster := eventlogtest.Start(t)
+	cluster := eventlogtest.StartFake(t) // whose registry can be told the id of a schema
 	cfg := cluster.Config()
 	cfg.Partitions = 3
 	return &stand{cluster: cluster, log: cluster.Open(t, cfg), ch: clickhousetest.Open(t, clickhousetest.Config(t))}

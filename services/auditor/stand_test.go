@@ -32,7 +32,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // stand is a log and a database with a gateway, analytics and an auditor on them.
 type stand struct {
 	t       testing.TB
-	cluster *eventlogtest.Cluster
+	cluster *eventlogtest.Fake
 	log     *eventlog.Log
 	ch      *clickhouse.Client
 	cfg     eventlog.Config
@@ -45,7 +45,7 @@ const partitions = 3
 
 func newStand(t testing.TB) *stand {
 	t.Helper()
-	cluster := eventlogtest.Start(t)
+	cluster := eventlogtest.StartFake(t)
 	cfg := cluster.Config()
 	cfg.Partitions = partitions
 	s := &stand{t: t, cluster: cluster, cfg: cfg, log: cluster.Open(t, cfg), ch: clickhousetest.Open(t, clickhousetest.Config(t)), begin: time.Now().Add(-time.Minute)}

@@ -51,7 +51,7 @@ func (s *stand) open() {
 // record sends a record to telemetry as another program would.
 func (s *stand) record(key, value string) *kgo.Record {
 	s.t.Helper()
-	r := &kgo.Record{Topic: "fieldlog.telemetry", Key: []byte(key), Value: []byte(value), Headers: []kgo.RecordHeader{{Key: "note", Value: []byte(key)}}}
+	r := &kgo.Record{Topic: s.cluster.Name("telemetry"), Key: []byte(key), Value: []byte(value), Headers: []kgo.RecordHeader{{Key: "note", Value: []byte(key)}}}
 	if err := s.client.ProduceSync(s.t.Context(), r).FirstErr(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ func TestSelections(t *testing.T) {
 	a := s.bad("a/1", "x")
 	s.bury(s.record("a/2", "y"), func(d *schemas.DeadLetter) { d.Reason = schemas.ReasonInvalid })
 	later := s.bury(s.record("b/1", "z"), func(d *schemas.DeadLetter) { d.ReceivedTime = schemas.TimeOf(written.Add(time.Hour)) })
-	if err := s.client.ProduceSync(t.Context(), &kgo.Record{Topic: "fieldlog.deadletters", Key: []byte("a/1"), Value: []byte("no letter")}).FirstErr(); err != nil {
+	if err := s.client.ProduceSync(t.Context(), &kgo.Record{Topic: s.cluster.Name("deadletters"), Key: []byte("a/1"), Value: []byte("no letter")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 	f := func(sel Selection, want string) {
@@ -543,10 +543,10 @@ func TestATopicThatWasCreatedAnew(t *testing.T) {
 	s.bury(s.record("a/1", "x"), func(d *schemas.DeadLetter) { d.Partition = 11 })
 	s.bury(s.record("b/1", "large"), func(d *schemas.DeadLetter) { d.Size = 1000 })
 	admin := kadm.NewClient(s.client)
-	if _, err := admin.DeleteTopic(t.Context(), "fieldlog.telemetry"); err != nil {
+	if _, err := admin.DeleteTopic(t.Context(), s.cluster.Name("telemetry")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := admin.CreateTopic(t.Context(), 3, 1, nil, "fieldlog.telemetry"); err != nil {
+	if _, err := admin.CreateTopic(t.Context(), 3, -1, nil, s.cluster.Name("telemetry")); err != nil {
 		t.Fatal(err)
 	}
 	s.open()

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 	"github.com/fieldlog/fieldlog/services/gateway"
 )
 
@@ -27,9 +28,10 @@ const (
 )
 
 // startEvents starts a gateway whose registry knows the tank.
-func startEvents(t testing.TB, cfg gateway.Config) *fixture {
+func startEvents(t testing.TB, cfg gateway.Config) *fixture { return withEvents(t, start(t, cfg)) }
+
+func withEvents(t testing.TB, f *fixture) *fixture {
 	t.Helper()
-	f := start(t, cfg)
 	client, err := sr.NewClient(sr.URLs(f.cluster.Config().Registry))
 	if err != nil {
 		t.Fatal(err)
@@ -260,8 +262,9 @@ func TestEveryRefusalOfAnEvent(t *testing.T) {
 }
 
 func TestEventsOfARegistryThatIsAway(t *testing.T) {
-	f := startEvents(t, future)
-	f.cluster.Registry.Close()
+	fake := eventlogtest.StartFake(t)
+	f := withEvents(t, startOn(t, fake.Cluster, future))
+	fake.Registry.Close()
 	status, body, header := f.do(t, "POST", "/v1/events", "["+reported+","+tank+"]", "Content-Type", batched)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(body, "nothing of the request was accepted") {
 		t.Errorf("got %d %s", status, body)

@@ -29,9 +29,10 @@ type fixture struct {
 	registry *prometheus.Registry
 }
 
-func start(t testing.TB, cfg gateway.Config) *fixture {
+func start(t testing.TB, cfg gateway.Config) *fixture { return startOn(t, eventlogtest.Start(t), cfg) }
+
+func startOn(t testing.TB, cluster *eventlogtest.Cluster, cfg gateway.Config) *fixture {
 	t.Helper()
-	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())
 	registry := prometheus.NewRegistry()
 	g, err := gateway.New(cfg, log, slog.New(slog.DiscardHandler), registry, registry)

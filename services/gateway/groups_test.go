@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 )
@@ -135,16 +134,11 @@ func TestAGroupTellsItsLag(t *testing.T) {
 func TestAGroupOfARecreatedTopicStartsOver(t *testing.T) {
 	f := startReadable(t, future)
 	f.fill(t)
-	client, err := kgo.NewClient(kgo.SeedBrokers(f.cluster.Config().Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
 	var old kadm.Offsets
 	for p := range int32(12) {
-		old.Add(kadm.Offset{Topic: "fieldlog.telemetry", Partition: p, At: 3, LeaderEpoch: -1, Metadata: "@00112233445566778899aabbccddeeff"})
+		old.Add(kadm.Offset{Topic: f.cluster.Name("telemetry"), Partition: p, At: 3, LeaderEpoch: -1, Metadata: "@00112233445566778899aabbccddeeff"})
 	}
-	if err := kadm.NewClient(client).CommitAllOffsets(t.Context(), "fieldlog.http.g", old); err != nil {
+	if err := f.cluster.Admin(t).CommitAllOffsets(t.Context(), f.cluster.Name("http.g"), old); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.read(t, "/v1/topics/telemetry/events?group=g&from=end"); len(got) != 30 {

@@ -20,7 +20,7 @@ import (
 )
 
 func TestALogThatDoesNotConfirmGives503(t *testing.T) {
-	cluster := eventlogtest.Start(t)
+	cluster := eventlogtest.StartFake(t)
 	cfg := cluster.Config()
 	cfg.Confirm = time.Second
 	log := cluster.Open(t, cfg)

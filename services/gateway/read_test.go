@@ -23,9 +23,10 @@ type readable struct {
 	stop func()
 }
 
-func startReadable(t *testing.T, cfg gateway.Config) *readable {
+func startReadable(t *testing.T, cfg gateway.Config) *readable { return reading(t, start(t, cfg)) }
+
+func reading(t *testing.T, f *fixture) *readable {
 	t.Helper()
-	f := start(t, cfg)
 	addr, stop := run(t, f)
 	return &readable{fixture: f, url: "http://" + addr, stop: stop}
 }
@@ -164,7 +165,7 @@ func TestWhatIsNoEventIsShownAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: "fieldlog.telemetry", Key: []byte("x"), Value: []byte("hello")}).FirstErr(); err != nil {
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Topic: f.cluster.Name("telemetry"), Key: []byte("x"), Value: []byte("hello")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.read(t, "/v1/topics/telemetry/events"); len(got) != 1 || got[0].Reason != schemas.ReasonNotOurs || string(got[0].Value) != "hello" || got[0].Key != "x" {

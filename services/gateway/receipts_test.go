@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 	"github.com/fieldlog/fieldlog/internal/offsets"
@@ -181,14 +178,9 @@ func TestALargeTallyBecomesSeveralEvents(t *testing.T) {
 // TestATopicThatIsCreatedAnewIsNotTold deletes and creates the topic within an interval.
 func TestATopicThatIsCreatedAnewIsNotTold(t *testing.T) {
 	c := newCounter(t)
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.cluster.Config().Brokers...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	admin := kadm.NewClient(client)
+	admin := c.cluster.Admin(t)
 	c.confirmed("telemetry", 1)
-	if _, err := admin.DeleteTopics(t.Context(), "fieldlog.telemetry"); err != nil {
+	if _, err := admin.DeleteTopics(t.Context(), c.cluster.Name("telemetry")); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.log.Setup(t.Context()); err != nil {

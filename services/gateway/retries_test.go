@@ -28,9 +28,10 @@ type site struct {
 	cluster *eventlogtest.Cluster
 }
 
-func newSite(t testing.TB) *site {
+func newSite(t testing.TB) *site { return newSiteOn(t, eventlogtest.Start(t)) }
+
+func newSiteOn(t testing.TB, cluster *eventlogtest.Cluster) *site {
 	t.Helper()
-	cluster := eventlogtest.Start(t)
 	cfg := cluster.Config()
 	cfg.Partitions = 3
 	return &site{cluster: cluster, fixture: &fixture{log: cluster.Open(t, cfg)}}
@@ -312,11 +313,12 @@ func TestIdempotencyKey(t *testing.T) {
 
 // TestAnIndexThatIsLateChangesAnswersOnly keeps the gateway from reading what it appended.
 func TestAnIndexThatIsLateChangesAnswersOnly(t *testing.T) {
-	s := newSite(t)
+	fake := eventlogtest.StartFake(t)
+	s := newSiteOn(t, fake.Cluster)
 	d := s.open(t, gateway.Config{RetryWait: 10 * time.Millisecond})
 	speak := make(chan struct{})
-	s.cluster.Kafka.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
-		s.cluster.Kafka.KeepControl()
+	fake.Kafka.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		fake.Kafka.KeepControl()
 		select {
 		case <-speak:
 			return nil, nil, false

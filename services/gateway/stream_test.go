@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
@@ -173,8 +174,9 @@ func TestReadersDoNotHoldUpTheEnd(t *testing.T) {
 }
 
 func TestALogThatDoesNotAnswerReaders(t *testing.T) {
-	f := startReadable(t, future)
-	f.cluster.Kafka.Close()
+	fake := eventlogtest.StartFake(t)
+	f := reading(t, startOn(t, fake.Cluster, future))
+	fake.Kafka.Close()
 	for _, route := range []string{"GET /v1/topics/telemetry/events?group=g", "GET /v1/topics/telemetry/groups/g"} {
 		method, path, _ := strings.Cut(route, " ")
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -219,7 +221,8 @@ func TestAReaderThatTakesNothingIsCutOff(t *testing.T) {
 
 // TestAStreamThatBreaksOffSaysWhy offers a record whose schema cannot be asked for after one whose schema is known.
 func TestAStreamThatBreaksOffSaysWhy(t *testing.T) {
-	f := startReadable(t, future)
+	fake := eventlogtest.StartFake(t)
+	f := reading(t, startOn(t, fake.Cluster, future))
 	at := f.report(t, "c", "d", "known")
 	if got := f.read(t, "/v1/topics/telemetry/events"); len(got) != 1 {
 		t.Fatalf("got %d records", len(got))
@@ -229,11 +232,11 @@ func TestAStreamThatBreaksOffSaysWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	unknown := &kgo.Record{Topic: "fieldlog.telemetry", Partition: int32(at.Partition), Value: []byte{0, 0, 0, 18, 103, 0}}
+	unknown := &kgo.Record{Topic: f.cluster.Name("telemetry"), Partition: int32(at.Partition), Value: []byte{0, 0, 0, 18, 103, 0}}
 	if err := client.ProduceSync(t.Context(), unknown).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	f.cluster.Registry.Close()
+	fake.Registry.Close()
 	status, body, _ := f.do(t, "GET", "/v1/topics/telemetry/events", "")
 	lines := strings.Split(strings.TrimSpace(body), "\n")
 	if status != 200 || len(lines) != 2 || !strings.Contains(lines[0], `"known"`) || !strings.HasPrefix(lines[1], `{"problem":{`) || !strings.Contains(lines[1], `"status":503`) {

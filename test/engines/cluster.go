@@ -94,6 +94,12 @@ func (c *Cluster) start(ctx context.Context, p packages) error {
 	if err := all.Wait(); err != nil {
 		return err
 	}
+	if err := c.Ready(ctx); err != nil {
+		return err
+	}
+	if err := c.peers.coordinate(ctx); err != nil {
+		return err
+	}
 	return c.Ready(ctx)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -85,6 +86,30 @@ func newPeers(all []addresses) (*peers, error) {
 }
 
 func (p *peers) close() { p.client.Close() }
+
+// coordinate asks for the coordinators of a group and of a transaction, for which the brokers make the topics that these are kept
+// in: otherwise the first test to need one would wait for that.
+func (p *peers) coordinate(ctx context.Context) error {
+	for _, kind := range []int8{0, 1} { // group, transaction
+		req := kmsg.NewPtrFindCoordinatorRequest()
+		req.CoordinatorType, req.CoordinatorKeys = kind, []string{"engines"}
+		err := poll(ctx, readyEvery, func() error {
+			resp, err := p.client.SeedBrokers()[0].Request(ctx, req)
+			if err != nil {
+				return err
+			}
+			found := resp.(*kmsg.FindCoordinatorResponse)
+			if len(found.Coordinators) != 1 {
+				return fmt.Errorf("asked for a coordinator, the broker tells %d", len(found.Coordinators))
+			}
+			return kerr.ErrorForCode(found.Coordinators[0].ErrorCode)
+		})
+		if err != nil {
+			return fmt.Errorf("find a coordinator: %w", err)
+		}
+	}
+	return nil
+}
 
 // look asks a broker (from 0) for its own view of the cluster. A broker answers only once it has caught up with the controllers.
 func (p *peers) look(ctx context.Context, n int) error {

@@ -9,10 +9,10 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-brokers, registry, want = sys.argv[1], sys.argv[2], int(sys.argv[3])
+brokers, registry, topic, want = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 decode = AvroDeserializer(SchemaRegistryClient({"url": registry}))
 consumer = Consumer({"bootstrap.servers": brokers, "group.id": "interop", "auto.offset.reset": "earliest"})
-consumer.subscribe(["fieldlog.telemetry"])
+consumer.subscribe([topic])
 devices, pulses, seen = collections.Counter(), set(), 0
 deadline = time.time() + 30
 while seen < want and time.time() < deadline:
