@@ -26,6 +26,9 @@ func (i *installation) catalogue() []fault {
 		all = append(all, i.kill(w.process, 3), i.stop(w.process, 3), leave(w.process))
 	}
 	all = append(all, i.join())
+	for _, p := range i.processes() {
+		all = append(all, i.apart(p)...)
+	}
 	for _, l := range i.links() {
 		all = append(all, onLink(l)...)
 	}
@@ -76,6 +79,35 @@ func (i *installation) join() fault {
 			w.clickhouse.close()
 		}
 	}}
+}
+
+// apart returns what can be done between one process and all the brokers, if they are behind links.
+func (i *installation) apart(p *process) []fault {
+	brokers := i.engines.brokerLinks()
+	if len(brokers) == 0 {
+		return nil
+	}
+	f := func(what string, hold time.Duration, w func(rng *rand.Rand) weather) fault {
+		return fault{name: what + ": " + p.name + " to every broker", weight: 2, hold: hold, do: func(rng *rand.Rand) func() {
+			now := w(rng)
+			for _, l := range brokers {
+				l.setFor(p, now)
+			}
+			return func() {
+				for _, l := range brokers {
+					l.setFor(p, weather{})
+				}
+			}
+		}}
+	}
+	return []fault{
+		// Long enough for the others to take over, while the process runs on and reaches everything else.
+		f("drop everything", sessionTimeout+time.Second, func(*rand.Rand) weather { return weather{hold: true} }),
+		f("lose answers", 0, func(*rand.Rand) weather { return weather{deaf: true} }),
+		f("delay", 0, func(rng *rand.Rand) weather {
+			return weather{delay: time.Duration(1+rng.IntN(150)) * time.Millisecond}
+		}),
+	}
 }
 
 // onLink returns what can be done to a link.

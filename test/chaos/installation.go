@@ -24,6 +24,8 @@ type engines interface {
 	gateways() []*link
 	// links returns the links to what the processes share.
 	links() []*link
+	// brokerLinks returns the links to the brokers, none if clients cannot be led through any.
+	brokerLinks() []*link
 	// faults returns what can be done to them.
 	faults() []fault
 	// heal makes all of them run and returns when they answer.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -21,7 +22,8 @@ import (
 type kafka struct {
 	tally    *tally
 	cluster  *realengines.Cluster
-	brokers  []*link
+	brokers  []*link // to each, from clients
+	peers    []*link // to each, from the other brokers
 	registry *link
 	tables   *link
 	engine   *engine.Engine
@@ -31,17 +33,22 @@ type kafka struct {
 func newKafka(ctx context.Context, dir, program string, t *tally) (*kafka, error) {
 	e := &kafka{tally: t}
 	var failed error
-	advertise := func(broker int, listens string) string {
-		l, err := newLink(fmt.Sprintf("all to broker-%d", broker), listens, &t.cuts)
-		if err != nil {
-			failed = errors.Join(failed, err)
-			return listens
+	through := func(links *[]*link, from string) func(int, string) string {
+		return func(broker int, listens string) string {
+			l, err := newLink(fmt.Sprintf("%s to broker-%d", from, broker), listens, &t.cuts)
+			if err != nil {
+				failed = errors.Join(failed, err)
+				return listens
+			}
+			*links = append(*links, l)
+			return l.addr()
 		}
-		e.brokers = append(e.brokers, l)
-		return l.addr()
 	}
 	var err error
-	if e.cluster, err = realengines.Start(ctx, realengines.Options{Dir: filepath.Join(dir, "engines"), Advertise: advertise}); err != nil {
+	if e.cluster, err = realengines.Start(ctx, realengines.Options{
+		Dir:       filepath.Join(dir, "engines"),
+		Advertise: through(&e.brokers, "all"), AdvertisePeer: through(&e.peers, "other brokers"),
+	}); err != nil {
 		return e, errors.Join(failed, err)
 	}
 	addr, err := lowPort()
@@ -72,10 +79,12 @@ func (e *kafka) through() addresses {
 	return at
 }
 
+func (e *kafka) brokerLinks() []*link { return e.brokers }
+
 func (e *kafka) gateways() []*link { return nil }
 
 func (e *kafka) links() []*link {
-	return append(append([]*link(nil), e.brokers...), e.registry, e.tables)
+	return append(slices.Concat(e.brokers, e.peers), e.registry, e.tables)
 }
 
 func (e *kafka) query(ctx context.Context, sql string) ([]string, error) {
@@ -103,10 +112,7 @@ func (e *kafka) close() error {
 	if e.cluster != nil {
 		failures = append(failures, e.cluster.Close())
 	}
-	for _, l := range e.brokers {
-		l.close()
-	}
-	for _, l := range []*link{e.registry, e.tables} {
+	for _, l := range append(slices.Concat(e.brokers, e.peers), e.registry, e.tables) {
 		if l != nil {
 			l.close()
 		}

@@ -35,7 +35,8 @@ type link struct {
 	mu      sync.Mutex
 	target  string
 	now     weather
-	changed chan struct{} // closed when the weather changes
+	only    map[*process]weather // of single clients, where it differs
+	changed chan struct{}        // closed when the weather changes
 	pairs   map[*pair]struct{}
 	closed  bool
 }
@@ -67,6 +68,33 @@ func (l *link) set(w weather) {
 	l.now = w
 	close(l.changed)
 	l.changed = make(chan struct{})
+}
+
+// setFor changes the weather for one client of a link that others share; the zero weather makes it what others have.
+func (l *link) setFor(client *process, w weather) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.only == nil {
+		l.only = map[*process]weather{}
+	}
+	l.only[client] = w
+	if w == (weather{}) {
+		delete(l.only, client)
+	}
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// over returns the weather over a connection and what is closed when it changes.
+func (l *link) over(p *pair) (weather, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for client, w := range l.only {
+		if p.from(client) {
+			return w, l.changed
+		}
+	}
+	return l.now, l.changed
 }
 
 // cut breaks every open connection.
@@ -148,9 +176,25 @@ type pair struct {
 	client, server *net.TCPConn
 	sent           int         // bytes towards the server
 	asked          atomic.Bool // the request under way holds what the weather is about
+	owner          atomic.Pointer[process]
 	once           sync.Once
 	done           chan struct{} // closed with the connections
 }
+
+// from tells whether a process is the client. Who it is does not change.
+func (p *pair) from(client *process) bool {
+	if owner := p.owner.Load(); owner != nil {
+		return owner == client
+	}
+	l := client.current()
+	if l == nil || !owns(l.cmd.Process.Pid, portOf(p.client.RemoteAddr()), portOf(p.client.LocalAddr())) {
+		return false
+	}
+	p.owner.Store(client)
+	return true
+}
+
+func portOf(a net.Addr) int { return a.(*net.TCPAddr).Port }
 
 // run carries data both ways until both ends have said their last.
 func (p *pair) run() {
@@ -205,9 +249,7 @@ func (p *pair) pass(to *net.TCPConn, data []byte, asking bool) bool {
 // wait returns the weather once it lets something through.
 func (p *pair) wait() (w weather, open bool) {
 	for {
-		p.link.mu.Lock()
-		now, changed := p.link.now, p.link.changed
-		p.link.mu.Unlock()
+		now, changed := p.link.over(p)
 		if !now.hold {
 			return now, p.pause(now.delay)
 		}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -188,4 +190,34 @@ func TestACutBreaksOpenConnections(t *testing.T) {
 	if n, err := conn.Read(make([]byte, 1)); err == nil || cuts.Load() != 1 {
 		t.Errorf("got %d bytes (%v) and %d cuts after a cut", n, err, cuts.Load())
 	}
+}
+
+// TestALinkKnowsItsClients gives this process's connections bad weather, and another's none.
+func TestALinkKnowsItsClients(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only linux tells who holds a connection")
+	}
+	l, cuts := linked(t)
+	self, other := running(t, os.Getpid()), running(t, os.Getppid())
+	l.setFor(other, weather{deaf: true})
+	if back, err := talk(t, dial(t, l), "text"); back != "text" || err != nil {
+		t.Errorf("bad weather of another: got %q (%v)", back, err)
+	}
+	l.setFor(self, weather{deaf: true})
+	if back, err := talk(t, dial(t, l), "text"); back != "" || err == nil || cuts.Load() != 1 {
+		t.Errorf("bad weather of ours: got %q (%v) and %d cuts", back, err, cuts.Load())
+	}
+	l.setFor(self, weather{})
+	if back, err := talk(t, dial(t, l), "text"); back != "text" || err != nil {
+		t.Errorf("good weather again: got %q (%v)", back, err)
+	}
+}
+
+func running(t *testing.T, pid int) *process {
+	t.Helper()
+	found, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &process{life: &life{cmd: &exec.Cmd{Process: found}}}
 }

@@ -97,6 +97,8 @@ func (e *tree) through() addresses {
 	return addresses{Kafka: e.addr.Kafka, Registry: "http://" + e.registry.addr(), ClickHouse: "http://" + e.tableside.addr()}
 }
 
+func (e *tree) brokerLinks() []*link { return nil } // the embedded broker tells clients its own address
+
 func (e *tree) gateways() []*link { return []*link{e.front} }
 
 func (e *tree) links() []*link { return []*link{e.registry, e.tableside} }

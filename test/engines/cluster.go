@@ -18,6 +18,8 @@ type Options struct {
 	Dir string
 	// Advertise, if set, returns the address that clients of a broker (from 0) are sent to instead of where it listens.
 	Advertise func(broker int, listen string) string
+	// AdvertisePeer, if set, does so for what the other brokers are sent to: replication passes there.
+	AdvertisePeer func(broker int, listen string) string
 	// Settings replace or add lines of every broker's server.properties.
 	Settings map[string]string
 }
@@ -59,9 +61,12 @@ func newCluster(ctx context.Context, p packages, o Options) (*Cluster, error) {
 	all := make([]addresses, brokers)
 	for n := range all {
 		own := ports[3*n:]
-		all[n] = addresses{client: own[0], advertised: own[0], peer: own[1], controller: own[2]}
+		all[n] = addresses{client: own[0], advertised: own[0], peer: own[1], peerAdvertised: own[1], controller: own[2]}
 		if o.Advertise != nil {
 			all[n].advertised = o.Advertise(n, own[0])
+		}
+		if o.AdvertisePeer != nil {
+			all[n].peerAdvertised = o.AdvertisePeer(n, own[1])
 		}
 	}
 	c := &Cluster{url: "http://" + ports[3*brokers] + registryPath}

@@ -19,7 +19,7 @@
 //   - On Linux the processes die with the one that started them, however it ends. Elsewhere Close ends them.
 //   - Ports are below those the system hands out by itself, so that nobody else gets a broker's port while it is down.
 //   - With [Options.Advertise] clients are sent to other addresses than the brokers listen on, such as those of a proxy
-//     that injects faults. Brokers talk to each other, and Ready to them, past it.
+//     that injects faults; with [Options.AdvertisePeer] other brokers are. Ready and the controllers' quorum pass by them.
 //
 // The brokers are also the three controllers: one of them may be down and the cluster elects leaders; with two of them down
 // it accepts nothing until one is back.

@@ -16,10 +16,11 @@ const clusterID = "4L6g3nShT-eMCtK--X86sw"
 
 // addresses are those of one broker.
 type addresses struct {
-	client     string // for clients, where it listens
-	advertised string // for clients, where they are sent
-	peer       string // for other brokers
-	controller string
+	client         string // for clients, where it listens
+	advertised     string // for clients, where they are sent
+	peer           string // for other brokers, where it listens
+	peerAdvertised string // for other brokers, where they are sent
+	controller     string
 }
 
 // broker is a Kafka process with its addresses.
@@ -81,7 +82,7 @@ func brokerSettings(dir string, n int, all []addresses, settings map[string]stri
 		"node.id":                                          fmt.Sprint(n + 1),
 		"controller.quorum.voters":                         strings.Join(voters, ","),
 		"listeners":                                        fmt.Sprintf("CLIENT://%s,PEER://%s,CONTROLLER://%s", own.client, own.peer, own.controller),
-		"advertised.listeners":                             fmt.Sprintf("CLIENT://%s,PEER://%s", own.advertised, own.peer),
+		"advertised.listeners":                             fmt.Sprintf("CLIENT://%s,PEER://%s", own.advertised, own.peerAdvertised),
 		"listener.security.protocol.map":                   "CLIENT:PLAINTEXT,PEER:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"inter.broker.listener.name":                       "PEER",
 		"controller.listener.names":                        "CONTROLLER",
