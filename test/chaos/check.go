@@ -24,6 +24,7 @@ const (
 	rollup    kind = "rollup"    // a rollup differs from its recomputation
 	letter    kind = "letter"    // a good record became a dead letter
 	ids       kind = "ids"       // the registry's ids changed
+	stuck     kind = "stuck"     // the tables did not catch up with the log
 	audited   kind = "audit"     // the program's own audit found a difference
 	died      kind = "died"      // a process ended by itself, or did not come back
 )
@@ -43,6 +44,7 @@ type checker struct {
 	log      *eventlog.Log
 	engines  engines
 	patience time.Duration // without progress, before what is not stored counts as missing
+	stalled  func()        // called then
 
 	seed    maphash.Seed
 	ledgers map[eventlog.Partition]*ledger
@@ -69,7 +71,7 @@ type seen struct {
 
 func newChecker(r *receipts, log *eventlog.Log, e engines) *checker {
 	return &checker{
-		receipts: r, log: log, engines: e, patience: time.Minute,
+		receipts: r, log: log, engines: e, patience: 40 * time.Second, stalled: func() {},
 		seed: maphash.MakeSeed(), ledgers: map[eventlog.Partition]*ledger{},
 	}
 }
@@ -132,6 +134,8 @@ func (c *checker) settle(ctx context.Context, begin map[eventlog.Partition]event
 			last, since = now, time.Now()
 		}
 		if time.Since(since) > c.patience {
+			c.violate(stuck, "for %s nothing more was stored: %s records of %d", c.patience, rows[0], want)
+			c.stalled()
 			return ends, nil // what is missing is named by the comparison
 		}
 		select {

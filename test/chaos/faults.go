@@ -29,6 +29,9 @@ func (i *installation) catalogue() []fault {
 	for _, p := range i.processes() {
 		all = append(all, i.apart(p)...)
 	}
+	for n := range all {
+		all[n].weight *= 2 // there are many links
+	}
 	for _, l := range i.links() {
 		all = append(all, onLink(l)...)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -103,6 +104,7 @@ func assemble(ctx context.Context, dir, program string, t *tally, e engines, gat
 		return i, err
 	}
 	i.checker = newChecker(newReceipts(), i.log, e)
+	i.checker.stalled = i.dump
 	return i, nil
 }
 
@@ -204,6 +206,15 @@ func (i *installation) heal(ctx context.Context) error {
 		err = errors.Join(err, p.await(ctx))
 	}
 	return err
+}
+
+// dump lets every worker write its goroutines into its log, and end: the round has failed.
+func (i *installation) dump() {
+	for _, w := range i.workers {
+		if w.order() != nil {
+			w.signal(syscall.SIGQUIT)
+		}
+	}
 }
 
 // close ends everything in good order.

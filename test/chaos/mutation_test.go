@@ -160,7 +160,7 @@ func TestMutantsAreCaught(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			var n tally
 			i := plant(t, workplace(t), m.build(t), &n)
-			i.checker.patience = 15 * time.Second // it will not come
+			i.checker.patience, i.checker.stalled = 15*time.Second, func() {} // it will not come
 			found := m.perform(t, i, number)
 			has := func(k ...kind) bool {
 				return slices.ContainsFunc(found, func(v violation) bool { return slices.Contains(k, v.kind) })
