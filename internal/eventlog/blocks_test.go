@@ -233,6 +233,35 @@ func TestACrashBetweenAnnouncementAndCommitRepeatsTheBlock(t *testing.T) {
 	}
 }
 
+// TestAPartitionComesBackWhilePaused lets a member fall behind, so that it pauses its partitions, lose one to another member and
+// get it back. The client keeps a pause when the partition goes.
+func TestAPartitionComesBackWhilePaused(t *testing.T) {
+	cluster := eventlogtest.Start(t)
+	cfg := cluster.Config()
+	cfg.Partitions = 2
+	log := cluster.Open(t, cfg)
+	s, other := newStore(), newStore()
+	s.setFault(func(eventlog.Block) error { return errors.New("the store is away") })
+	moved := make(chan struct{})
+	var once sync.Once
+	other.setFault(func(eventlog.Block) error {
+		once.Do(func() { close(moved) })
+		return errors.New("it never is there")
+	})
+	options := eventlog.BlockOptions{MaxRecords: 10, MaxAge: 20 * time.Millisecond, Drain: time.Millisecond}
+	runBlocks(t, log, s, options)
+	var want []eventlog.Position
+	for n := range 60 { // many polls
+		want = append(want, appendReports(t, log, 20*n, 20)...)
+	}
+	stopOther := runBlocks(t, log, other, options)
+	<-moved
+	stopOther()
+	s.setFault(nil)
+	s.wait(t, len(want))
+	s.checkOnce(t, want)
+}
+
 func TestPartitionsMoveBetweenMembers(t *testing.T) {
 	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())

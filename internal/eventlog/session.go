@@ -67,18 +67,17 @@ func (s *session) options() []kgo.Opt {
 
 // fetched starts a worker for each partition whose committed offset just arrived, before its first record does.
 func (s *session) fetched(_ context.Context, client *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
-	member, _ := client.GroupMetadata()
 	for _, group := range resp.Groups {
 		for _, topic := range group.Topics {
 			for _, p := range topic.Partitions {
-				s.start(member, TopicID(topic.TopicID), p)
+				s.start(client, TopicID(topic.TopicID), p)
 			}
 		}
 	}
 	return nil
 }
 
-func (s *session) start(member string, id TopicID, p kmsg.OffsetFetchResponseGroupTopicPartition) {
+func (s *session) start(client *kgo.Client, id TopicID, p kmsg.OffsetFetchResponseGroupTopicPartition) {
 	if p.ErrorCode != 0 {
 		return // the client asks again
 	}
@@ -86,6 +85,7 @@ func (s *session) start(member string, id TopicID, p kmsg.OffsetFetchResponseGro
 	if p.Metadata != nil {
 		note = parseAnnouncement(*p.Metadata)
 	}
+	member, _ := client.GroupMetadata()
 	w := newWorker(s, Partition(p.Partition), id, member)
 	w.next = max(Offset(p.Offset), 0)
 	if note.topicID != "" && note.topicID != id.String() {
@@ -101,6 +101,7 @@ func (s *session) start(member string, id TopicID, p kmsg.OffsetFetchResponseGro
 	if old != nil { // the client lost its place: whatever the old worker knew is void
 		old.abandon()
 	}
+	client.ResumeFetchPartitions(s.named(w.partition)) // a pause for an earlier worker outlives it
 	go w.run()
 }
 
