@@ -34,6 +34,7 @@ test-kafka: build engine ## the same tests on three Apache Kafka brokers and a r
 	$(GO) vet -tags realengines ./test/engines/...
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/engines/with $(GO) test -count 1 -timeout 8m ./test $(ON_KAFKA)
 	$(GO) test -tags realengines -count 1 -timeout 4m ./test/engines
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -tags realengines -count 1 -timeout 4m -run TestTooFewInSyncReplicas ./test
 
 test-kubernetes: $(CONTROLPLANE) ## the Kubernetes and Helm backends on a real control plane, which is built the first time
 	FIELDLOG_TEST_CONTROLPLANE=$(dir $(CONTROLPLANE)) $(GO) test -tags kubernetes -timeout 10m ./services/provisioner/cluster/...
