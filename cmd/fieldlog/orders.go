@@ -25,7 +25,9 @@ the registrar decides; the commands wait for its decision.`,
 		Example: "  fieldlog orders list --status failing\n  fieldlog orders place --client cliente02 --namespace plant-7 --product Product-A",
 	}
 	api.bind(cmd.PersistentFlags())
-	cmd.AddCommand(p.listOrdersCommand(&api), p.showOrderCommand(&api), p.placeOrderCommand(&api), p.changeOrderCommand(&api), p.cancelOrderCommand(&api))
+	cmd.AddCommand(p.listOrdersCommand(&api), p.showOrderCommand(&api), p.placeOrderCommand(&api), p.changeOrderCommand(&api), p.cancelOrderCommand(&api),
+		p.interveneCommand(&api, "retry", "Try again what failed of an order, now"),
+		p.interveneCommand(&api, "abandon", "Give up an order that does not succeed"))
 	return cmd
 }
 

@@ -112,6 +112,23 @@ func (p *program) cancelOrderCommand(api *gatewayAPI) *cobra.Command {
 	return cmd
 }
 
+// interveneCommand lets an operator decide about an order that does not succeed.
+func (p *program) interveneCommand(api *gatewayAPI, action, short string) *cobra.Command {
+	var o orderFlags
+	cmd := &cobra.Command{
+		Use:     action + " ORDER",
+		Short:   short,
+		Example: "  fieldlog orders " + action + " o-17 --why 'the cluster is back'",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.input(cmd.Context(), api, http.MethodPost, "/v1/orders/"+url.PathEscape(args[0])+"/"+action, &o)
+		},
+	}
+	o.bind(cmd.Flags())
+	cmd.Flags().StringVar(&o.Reason, "why", "", "why, for the order's history")
+	return cmd
+}
+
 // input sends an input and prints the answer.
 func (p *program) input(ctx context.Context, api *gatewayAPI, method, path string, o *orderFlags) error {
 	if o.RequestedBy == "" {

@@ -27,6 +27,8 @@ func (g *Gateway) handle() {
 	g.route("POST", "/v1/orders", g.counted(originOrders, g.postOrder))
 	g.route("PUT", "/v1/orders/{order}", g.counted(originOrders, g.putOrder))
 	g.route("DELETE", "/v1/orders/{order}", g.counted(originOrders, g.deleteOrder))
+	g.route("POST", "/v1/orders/{order}/retry", g.counted(originOrders, g.postRetry))
+	g.route("POST", "/v1/orders/{order}/abandon", g.counted(originOrders, g.postAbandon))
 	g.route("GET", "/ping", g.ping)
 	g.route("GET", "/health", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, "application/json", map[string]string{"name": "fieldlog", "status": "pass", "message": "ready for writes"})
