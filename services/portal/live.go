@@ -1,0 +1,148 @@
+package portal
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	streamAge  = 30 * time.Minute // a stream ends, so that a session is looked at again; browsers come back by themselves
+	streamStep = 300 * time.Millisecond
+	streamBeat = 15 * time.Second
+)
+
+// stream is an answer of server-sent events.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// stream opens one, or refuses when there are too many. Its context ends with the browser's, with the portal's, or with its age.
+func (p *Portal) stream(v *visit) (*stream, context.Context, func(), error) {
+	if !p.streams.TryAcquire(1) {
+		v.w.Header().Set("Retry-After", "10")
+		return nil, nil, nil, fail(http.StatusTooManyRequests, "Too many pages follow what happens. Load the page again to see what is new.")
+	}
+	p.metrics.streams.Inc()
+	ctx, cancel := context.WithTimeout(v.r.Context(), streamAge)
+	stop := context.AfterFunc(p.serving, cancel)
+	s := &stream{w: v.w, control: http.NewResponseController(v.w)}
+	_ = s.control.SetReadDeadline(time.Time{}) // not every writer has one
+	h := v.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // proxies pass it on as it comes
+	return s, ctx, func() {
+		stop()
+		cancel()
+		p.metrics.streams.Dec()
+		p.streams.Release(1)
+	}, s.send("retry: 2000\n\n")
+}
+
+func (s *stream) send(text string) error {
+	_ = s.control.SetWriteDeadline(time.Now().Add(30 * time.Second)) // not every writer has one
+	if _, err := fmt.Fprint(s.w, text); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// event sends one; its data has no line breaks.
+func (s *stream) event(name, data string) error {
+	return s.send("event: " + name + "\ndata: " + strings.NewReplacer("\n", " ", "\r", " ").Replace(data) + "\n\n")
+}
+
+// live tells a page that what it shows has changed, at most about three times a second, and says in words what has.
+func (p *Portal) live(v *visit) error {
+	path := "/v1/clients"
+	if name := v.r.URL.Query().Get("client"); name != "" {
+		path += "/" + url.PathEscape(name) + "/events"
+	}
+	s, ctx, done, err := p.stream(v)
+	if s == nil {
+		return err
+	}
+	defer done()
+	news := make(chan string, 1)
+	go p.watch(ctx, path, news)
+	beat := time.NewTicker(streamBeat)
+	defer beat.Stop()
+	for err == nil {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-beat.C:
+			err = s.send(": still here\n\n")
+		case said := <-news:
+			if err = s.event("change", "now"); err == nil && said != "" {
+				err = s.event("said", html.EscapeString(said))
+			}
+			pause(ctx, streamStep)
+		}
+	}
+	return nil
+}
+
+// watch puts the newest news into the channel until ctx ends. When the gateway goes away it comes back to it: what was missed is
+// news too.
+func (p *Portal) watch(ctx context.Context, path string, news chan string) {
+	tell := func(text string) {
+		select {
+		case <-news: // it was not told yet, and is old
+		default:
+		}
+		news <- text // there is room: nobody else writes
+	}
+	for ctx.Err() == nil {
+		first := path != "/v1/clients"
+		err := p.api.follow(ctx, path, nil, func(data []byte) error {
+			var c client
+			if err := json.Unmarshal(data, &c); err != nil {
+				return err
+			}
+			if !first { // the state as it is comes first, and the page has it
+				tell(c.words())
+			}
+			first = false
+			return nil
+		})
+		if ctx.Err() == nil {
+			p.logger.Debug("the stream of the gateway ended", "error", err)
+			pause(ctx, 2*time.Second)
+			tell("")
+		}
+	}
+}
+
+// words say what changed last of a client.
+func (c client) words() string {
+	var last order
+	for _, o := range c.Orders {
+		if o.Last().After(last.Last()) {
+			last = o
+		}
+	}
+	if last.OrderID == "" {
+		return ""
+	}
+	text := fmt.Sprintf("%s of %s in %s is %s", last.Product, c.Client, last.Namespace, last.Status)
+	if last.Moving() {
+		text += fmt.Sprintf(", step %d of %d", last.Step, last.Steps)
+	}
+	return text
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

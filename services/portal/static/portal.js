@@ -1,0 +1,149 @@
+// What pages gain with script: charts, lists that wait while somebody types in them, and following a topic.
+(() => {
+  'use strict';
+
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // Charts: <figure class="chart" data-chart="address" data-every="seconds">.
+  const charts = new Map();
+
+  const axis = (extra) => ({
+    stroke: color('--soft'), grid: { stroke: color('--line'), width: 1 }, ticks: { stroke: color('--line'), width: 1 },
+    font: '12px system-ui, sans-serif', ...extra,
+  });
+
+  const number = (v) => v == null ? '–' : Math.abs(v) >= 100 ? v.toFixed(0) : Number(v.toPrecision(3)).toString();
+
+  function options(figure, answer) {
+    const bars = answer.kind === 'bars', points = answer.kind === 'points';
+    const style = getComputedStyle(figure);
+    const width = figure.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const series = answer.series.map((label, i) => {
+      const stroke = color('--c' + (i % 8 + 1));
+      return {
+        label, stroke, width: bars || points ? 0 : 2, value: (_, v) => number(v), spanGaps: false,
+        fill: bars ? stroke : undefined,
+        paths: bars ? uPlot.paths.bars({ size: [0.7, 36], radius: 0.15 }) : points ? () => null : uPlot.paths.spline(),
+        points: points ? { show: true, size: 8, fill: stroke } : { show: !bars && answer.data[0].length < 3, size: 5 },
+      };
+    });
+    const span = answer.data[0].length ? answer.data[0][answer.data[0].length - 1] - answer.data[0][0] : 0;
+    const room = bars ? Math.max(span * 0.06, 300) : Math.max(span * 0.02, 30);
+    return {
+      width, height: 220, legend: { live: true }, cursor: { y: false, drag: { x: true, y: false } },
+      scales: { x: { time: true, range: (_, min, max) => [min - room, max + room] }, y: { range: (_, min, max) => bars || points ? [0, Math.max(max * 1.15, 1)] : uPlot.rangeNum(min, max, 0.1, true) } },
+      axes: [axis({ space: 80 }), axis({ size: 48, incrs: bars ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] : undefined, values: (_, all) => all.map(number) })],
+      series: [{ label: 'time', value: (_, v) => v == null ? '–' : new Date(v * 1000).toISOString().slice(5, 16).replace('T', ' ') }, ...series],
+    };
+  }
+
+  // Bars of several series stand on each other: the sums are drawn, the highest first; the legend tells the parts.
+  function stacked(data) {
+    const sums = data[0].map(() => 0);
+    const rows = data.slice(1).map((row) => row.map((v, i) => v == null ? null : (sums[i] += v)));
+    return [data[0], ...rows];
+  }
+
+  async function draw(figure) {
+    let answer;
+    try {
+      const got = await fetch(figure.dataset.chart, { headers: { Accept: 'application/json' } });
+      if (!got.ok) return;
+      answer = await got.json();
+    } catch { return; } // it is tried again at the next turn
+    const empty = figure.querySelector('.none');
+    if (answer.data[0].length === 0) {
+      if (!empty && !charts.has(figure)) figure.insertAdjacentHTML('beforeend', '<p class="none">Nothing to draw yet.</p>');
+      return;
+    }
+    if (empty) empty.remove();
+    const note = figure.querySelector('[data-note]');
+    if (note && answer.every) note.textContent = 'a bar every ' + answer.every;
+    let parts = answer.data;
+    if (answer.kind === 'bars') {
+      answer.data = stacked(parts);
+      answer.series.reverse(); // the highest sum behind the others
+      answer.data = [answer.data[0], ...answer.data.slice(1).reverse()];
+      parts = [parts[0], ...parts.slice(1).reverse()];
+    }
+    const before = charts.get(figure);
+    if (before && before.series === answer.series.join()) {
+      before.parts = parts;
+      before.plot.setData(answer.data);
+      return;
+    }
+    if (before) before.plot.destroy();
+    const kept = { series: answer.series.join(), parts };
+    const made = options(figure, answer);
+    if (answer.kind === 'bars') made.series.forEach((s, i) => { if (i) s.value = (_, v, row, at) => at == null ? '–' : number(kept.parts[row][at]); });
+    kept.plot = new uPlot(made, answer.data, figure);
+    charts.set(figure, kept);
+  }
+
+  function redraw() {
+    for (const [figure, { plot }] of charts) {
+      plot.destroy();
+      charts.delete(figure);
+      draw(figure);
+    }
+  }
+
+  document.querySelectorAll('[data-chart]').forEach((figure) => {
+    draw(figure);
+    setInterval(() => { if (!document.hidden) draw(figure); }, Number(figure.dataset.every || 30) * 1000);
+  });
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', redraw);
+  let resizing;
+  addEventListener('resize', () => { clearTimeout(resizing); resizing = setTimeout(redraw, 150); });
+
+  // A list is not replaced under the hands of somebody who is about to act on it; it catches up afterwards.
+  const busy = (element) => element.querySelector('details[open]') || (element.contains(document.activeElement) && document.activeElement.matches('input, textarea'));
+  document.addEventListener('htmx:beforeSwap', (event) => {
+    const target = event.detail.target;
+    if (target.matches('[hx-select]') && busy(target)) {
+      event.detail.shouldSwap = false;
+      target.dataset.stale = '1';
+    }
+  });
+  document.addEventListener('toggle', (event) => {
+    const list = event.target.closest('[data-stale]');
+    if (list && !busy(list)) {
+      delete list.dataset.stale;
+      htmx.trigger(list, 'refresh');
+    }
+  }, true);
+
+  // A choice that stands alone needs no button.
+  document.querySelectorAll('form[data-auto]').forEach((form) => {
+    form.querySelectorAll('button').forEach((button) => { button.hidden = true; });
+    form.addEventListener('change', () => form.requestSubmit());
+  });
+
+  // A form is sent once, however often the button is pressed.
+  document.addEventListener('submit', (event) => {
+    if (event.target.method !== 'post') return;
+    if (event.target.dataset.sent) { event.preventDefault(); return; }
+    event.target.dataset.sent = '1';
+  });
+  addEventListener('pageshow', () => document.querySelectorAll('form[data-sent]').forEach((form) => delete form.dataset.sent));
+
+  // Follow a topic: the newest first, at most two hundred.
+  document.querySelectorAll('[data-follow]').forEach((button) => {
+    let source;
+    const list = document.getElementById('followed');
+    button.addEventListener('click', () => {
+      if (source) {
+        source.close();
+        source = null;
+      } else {
+        source = new EventSource(button.dataset.follow);
+        source.addEventListener('record', (event) => {
+          list.insertAdjacentHTML('afterbegin', event.data); // made and escaped by the portal's own template
+          while (list.children.length > 200) list.lastElementChild.remove();
+        });
+      }
+      button.setAttribute('aria-pressed', source ? 'true' : 'false');
+      button.textContent = source ? 'Following: stop' : 'Follow what comes';
+    });
+  });
+})();
