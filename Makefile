@@ -10,15 +10,22 @@ TOOLS     := $(CURDIR)/.cache/tools
 CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
 # The packages whose tests run on any Kafka-protocol brokers and registry, beside the black-box tests.
 ON_KAFKA  := ./internal/eventlog ./services/gateway ./services/registrar ./services/deadletters ./cmd/fieldlog
+PORTAL    := services/portal
 DEMO_ARGS ?= --data ./data --fleet 500
 
-.PHONY: help build engine demo test test-kafka test-kubernetes chaos interop interop-kafka lint vet vuln verify bench fuzz clean
+.PHONY: help build engine demo test test-kafka test-kubernetes test-browser chaos interop interop-kafka lint vet vuln verify bench fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-build: ## build bin/fieldlog
+build: $(PORTAL)/static/vendor/.done ## build bin/fieldlog
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/fieldlog
+
+$(PORTAL)/static/vendor/.done: $(PORTAL)/assets/package-lock.json
+	cd $(PORTAL)/assets && npm ci --silent --no-audit --no-fund
+	mkdir -p $(@D)
+	cd $(PORTAL)/assets/node_modules && cp htmx.org/dist/htmx.min.js htmx-ext-sse/dist/sse.min.js uplot/dist/uPlot.iife.min.js uplot/dist/uPlot.min.css $(CURDIR)/$(@D)/
+	touch $@
 
 engine: build ## bring the pinned ClickHouse engine library into the user's cache
 	$(BIN) engine install
@@ -44,6 +51,10 @@ $(CONTROLPLANE): $(wildcard tools/kubernetes/*.* tools/kubernetes/*/*.go)
 
 chaos: build engine ## break everything under load and check every record, and show that the checks find broken programs (CHAOS_ARGS)
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test ./test/chaos -count 1 -timeout 0 -v -args -rounds 50 -mutants $(CHAOS_ARGS)
+
+test-browser: build engine ## the portal in a headless Chromium, which is installed if it is missing; pictures go to SCREENSHOTS
+	@test -n "$$FIELDLOG_TEST_CHROMIUM" || command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) FIELDLOG_TEST_SCREENSHOTS=$(SCREENSHOTS) $(GO) test -tags browser -timeout 10m -run TestPortal ./test
 
 interop: build engine ## clients that are not Go: curl, kcat, Python's confluent-kafka
 	test/interop/run

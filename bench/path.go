@@ -53,7 +53,7 @@ func (b *bench) find(what, shape string) float64 {
 }
 
 func (b *bench) up(ctx context.Context, dir string) (*child, error) {
-	return start(ctx, b.binary, "up", "--data", dir, "--listen", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0")
+	return start(ctx, b.binary, "up", "--data", dir, "--listen", "127.0.0.1:0", "--portal-listen", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0", "--registry-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0")
 }
 
 // ask returns the first cell of a query's answer.

@@ -54,7 +54,7 @@ type system struct {
 	dir    string
 	prefix string // of topics and groups
 
-	Gateway, Kafka, Registry, ClickHouse, Metrics string
+	Portal, Gateway, Kafka, Registry, ClickHouse, Metrics string
 
 	ended chan struct{} // closed when the process has ended
 	err   error         // how it ended
@@ -72,7 +72,7 @@ func prefix(dir string) string {
 // arguments are those of `fieldlog up` on a data folder: everything embedded, or the brokers and the registry that
 // FIELDLOG_TEST_BROKERS and FIELDLOG_TEST_REGISTRY name (`make test-kafka`), with topics that belong to the folder.
 func arguments(dir string) []string {
-	args := []string{"up", "--data", dir, "--prefix", prefix(dir), "--listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0"}
+	args := []string{"up", "--data", dir, "--prefix", prefix(dir), "--listen", "127.0.0.1:0", "--portal-listen", "127.0.0.1:0", "--clickhouse-listen", "127.0.0.1:0"}
 	if brokers := os.Getenv("FIELDLOG_TEST_BROKERS"); brokers != "" {
 		return append(args, "--brokers", brokers, "--registry", os.Getenv("FIELDLOG_TEST_REGISTRY"), "--replication", "3")
 	}
@@ -126,10 +126,10 @@ func (s *system) follow(out io.Reader, ready chan<- struct{}) {
 		s.log.Write(append(lines.Bytes(), '\n'))
 		s.mu.Unlock()
 		var line struct {
-			Msg, Gateway, Kafka, Registry, ClickHouse, Metrics string
+			Msg, Portal, Gateway, Kafka, Registry, ClickHouse, Metrics string
 		}
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "ready" {
-			s.Gateway, s.Kafka, s.Registry, s.ClickHouse, s.Metrics = line.Gateway, line.Kafka, line.Registry, line.ClickHouse, line.Gateway
+			s.Portal, s.Gateway, s.Kafka, s.Registry, s.ClickHouse, s.Metrics = line.Portal, line.Gateway, line.Kafka, line.Registry, line.ClickHouse, line.Gateway
 			if line.Metrics != "" {
 				s.Metrics = "http://" + line.Metrics
 			}

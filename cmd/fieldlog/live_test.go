@@ -80,7 +80,7 @@ func TestLiveLineStaysBelowTheLog(t *testing.T) {
 }
 
 func TestWelcome(t *testing.T) {
-	usual := addresses{"./data", "http://127.0.0.1:8080", "127.0.0.1:9092", "http://127.0.0.1:8081", "http://127.0.0.1:8123"}
+	usual := addresses{"./data", "http://127.0.0.1:8000", "http://127.0.0.1:8080", "127.0.0.1:9092", "http://127.0.0.1:8081", "http://127.0.0.1:8123"}
 	f := func(columns int, a addresses, want, never string) {
 		t.Helper()
 		var out, log bytes.Buffer

@@ -87,11 +87,11 @@ everything else from them: tables in ClickHouse, exactly once. "fieldlog up" run
 	root.SetHelpFunc(p.help)
 	p.logging.bind(root.PersistentFlags())
 	root.AddCommand(
-		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.provisionerCommand(),
+		p.upCommand(), p.gatewayCommand(), p.analyticsCommand(), p.registrarCommand(), p.provisionerCommand(), p.portalCommand(),
 		p.simulateCommand(),
 		p.tailCommand(), p.queryCommand(), p.appendCommand(),
-		p.ordersCommand(), p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.auditCommand(), p.replayCommand(),
-		p.doctorCommand(),
+		p.ordersCommand(), p.topicsCommand(), p.schemasCommand(), p.deadLettersCommand(), p.traceCommand(), p.auditCommand(),
+		p.replayCommand(), p.doctorCommand(),
 		p.engineCommand(), p.versionCommand(),
 	)
 	return root

@@ -12,8 +12,9 @@ package main
 //	    services/analytics ---> ClickHouse                      engine (child: fieldlog engine serve)
 //	    services/registrar ---> facts about orders, in the log again
 //	    services/provisioner -> a backend (simulated sites by default), and facts about it
+//	    services/portal <-- people
 //
-//	It starts upwards and drains downwards: fleet, gateway, provisioner, registrar and analytics until they have caught up, then the engines.
+//	It starts upwards and drains downwards: fleet, portal, gateway, provisioner, registrar and analytics until they have caught up, then the engines.
 
 import (
 	"context"
@@ -24,13 +25,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/embedded"
+	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/fleet"
 	"github.com/fieldlog/fieldlog/internal/obs"
+	"github.com/fieldlog/fieldlog/internal/products"
 	"github.com/fieldlog/fieldlog/internal/run"
 	"github.com/fieldlog/fieldlog/services/directory"
+	"github.com/fieldlog/fieldlog/services/gateway"
+	"github.com/fieldlog/fieldlog/services/portal"
 )
 
 type upFlags struct {
@@ -41,6 +48,7 @@ type upFlags struct {
 	products    productFlags
 	registrar   registrarFlags
 	provisioner provisionerFlags
+	portal      portalFlags
 	retries     retryFlags
 	embedded    embedded.Config
 	fleet       fleet.Config
@@ -52,7 +60,7 @@ func (p *program) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Run everything on this machine: broker, registry, ClickHouse and all services",
 		Long: `Runs everything in one process tree, with one data folder: a Kafka-protocol broker, a schema registry, the ClickHouse
-engine, the gateway, the registrar and analytics, and with --fleet simulated devices. --brokers, --registry and --clickhouse use real
+engine, the gateway, the registrar, the provisioner, analytics and the portal, and with --fleet simulated devices. --brokers, --registry and --clickhouse use real
 ones instead. On a terminal it shows what flows and what to try next; otherwise it logs JSON lines on stdout.
 
 SIGINT or SIGTERM drains: what was acknowledged is stored, then it ends with exit code 0. A second one ends it at once;
@@ -73,6 +81,7 @@ the next start carries on from what is there, either way.`,
 	f.products.bind(flags)
 	f.registrar.bind(flags)
 	f.provisioner.bind(flags)
+	f.portal.bind(flags)
 	f.retries.bind(flags)
 	flags.StringVar(&f.embedded.Dir, "data", "./data", "data folder of the embedded engines")
 	flags.StringVar(&f.embedded.KafkaAddr, "kafka-listen", "127.0.0.1:9092", "address of the embedded broker")
@@ -119,7 +128,7 @@ func (f *upFlags) validate() error {
 	if f.fleet.Devices < 0 || f.fleet.Every <= 0 || f.fleet.History < 0 {
 		return usagef("--fleet and --fleet-history are not negative, --fleet-every is positive")
 	}
-	return errors.Join(gateway, analytics)
+	return errors.Join(gateway, analytics, f.portalFits())
 }
 
 // engines starts what is embedded and points the flags at it.
@@ -191,6 +200,10 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 	if err != nil {
 		return err
 	}
+	site, err := f.site(ctx, door, catalogue, log, tables, logger, reg)
+	if err != nil {
+		return err
+	}
 	devices := &upFleet{cfg: f.fleet, log: log, logger: logger, reg: reg}
 	devices.cfg.URL = "http://" + reachable(door.Addr())
 	devices.cfg.Token, _, _ = strings.Cut(f.gateway.tokens, ",")
@@ -207,15 +220,45 @@ func (p *program) serve(ctx context.Context, f *upFlags, logger *slog.Logger, sc
 		run.Part{Name: "provisioner", Run: acting.Run},
 		showing(known),
 		f.gateway.part(door),
-		announce(func() { p.welcome(f.addresses(door.Addr()), f.fleet.Devices > 0, logger, screen) }),
+		portalPart(site),
+		announce(func() { p.welcome(f.addresses(door.Addr(), site.Addr()), f.fleet.Devices > 0, logger, screen) }),
 		run.Part{Name: "fleet", Run: devices.Run},
 	)
 }
 
+// portalFits finds what is wrong with the portal's flags; where the gateway is is not known yet.
+func (f *upFlags) portalFits() error {
+	cfg := f.portal.cfg
+	cfg.Gateway = defaultGateway
+	catalogue, err := f.products.load()
+	if err != nil {
+		return err
+	}
+	cfg.Products = catalogue
+	if err := cfg.Validate(); err != nil {
+		return usagef("%w", err)
+	}
+	return nil
+}
+
+// site returns the portal, which asks the gateway of this process.
+func (f *upFlags) site(ctx context.Context, door *gateway.Gateway, c *products.Catalogue, log *eventlog.Log, tables *clickhouse.Client, logger *slog.Logger, reg prometheus.Registerer) (*portal.Portal, error) {
+	f.portal.cfg.Gateway = "http://" + reachable(door.Addr())
+	f.portal.cfg.Token, _, _ = strings.Cut(f.gateway.tokens, ",")
+	readers := defaultReaders()
+	for i := range readers {
+		if readers[i].Group == "registrar" {
+			readers[i].Group = f.registrar.cfg.Group
+		}
+	}
+	return f.portal.service(ctx, c, log, tables, readers, logger, reg)
+}
+
 // addresses is where everything answers, for a client on this machine.
-func (f *upFlags) addresses(listening string) addresses {
+func (f *upFlags) addresses(listening, portal string) addresses {
 	return addresses{
-		data: f.embedded.Dir, gateway: "http://" + reachable(listening), kafka: strings.Join(f.log.cfg.Brokers, ","),
+		portal: "http://" + reachable(portal),
+		data:   f.embedded.Dir, gateway: "http://" + reachable(listening), kafka: strings.Join(f.log.cfg.Brokers, ","),
 		registry: f.log.cfg.Registry, clickhouse: f.clickhouse.cfg.URL,
 	}
 }

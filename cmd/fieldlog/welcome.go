@@ -16,7 +16,7 @@ import (
 )
 
 // addresses is where everything answers.
-type addresses struct{ data, gateway, kafka, registry, clickhouse string }
+type addresses struct{ data, portal, gateway, kafka, registry, clickhouse string }
 
 // try says what to try next, with the program as it was called. Defaults are left out of the commands.
 func (a addresses) try(program string, fleet bool) string {
@@ -34,7 +34,7 @@ func (a addresses) try(program string, fleet bool) string {
 		shown = "'SELECT client, uniq(device) AS devices, count() AS readings FROM readings GROUP BY client ORDER BY client'"
 	}
 	return fmt.Sprintf(`
-Fieldlog is up. From another terminal:
+Fieldlog is up. In a browser: %[10]s, where modules are ordered. From another terminal:
 
   curl %[1]s/v1/telemetry -d '{"client":"cliente02","device":"pump-7","readings":{"temperature":21.5,"running":true,"state":"ok"}}'
   %[8]s query%[2]s %[3]s
@@ -43,7 +43,7 @@ Fieldlog is up. From another terminal:
   kcat -b %[7]s -t fieldlog.telemetry -C -c 1
   %[8]s doctor%[9]s%[4]s%[2]s
 
-`, a.gateway, storeAt, shown, logAt, a.clickhouse, url.QueryEscape("SELECT * FROM fieldlog.devices LIMIT 5 FORMAT Vertical"), a.kafka, program, doctorAt)
+`, a.gateway, storeAt, shown, logAt, a.clickhouse, url.QueryEscape("SELECT * FROM fieldlog.devices LIMIT 5 FORMAT Vertical"), a.kafka, program, doctorAt, a.portal)
 }
 
 // reachable returns an address that a client on this machine can use for one that is listened on.
@@ -60,7 +60,7 @@ func reachable(address string) string {
 
 // welcome tells that everything answers.
 func (p *program) welcome(a addresses, fleet bool, logger *slog.Logger, screen *liveLine) {
-	logger.Info("ready", "gateway", a.gateway, "kafka", a.kafka, "registry", a.registry, "clickhouse", a.clickhouse)
+	logger.Info("ready", "gateway", a.gateway, "kafka", a.kafka, "registry", a.registry, "clickhouse", a.clickhouse, "portal", a.portal)
 	if p.columns > 0 {
 		fmt.Fprint(screen, a.try(p.name, fleet))
 	}

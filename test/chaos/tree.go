@@ -48,7 +48,7 @@ func newTree(ctx context.Context, dir, program string, t *tally) (*tree, error) 
 	e.process = &process{
 		name: "up", logs: logsOf(dir),
 		command: []string{
-			program, "up", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--kafka-listen", kafka,
+			program, "up", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--portal-listen", "127.0.0.1:0", "--kafka-listen", kafka,
 			"--registry-listen", registry, "--clickhouse-listen", engine, "--partitions", partitions, "--drain", "5s",
 			"--session-timeout", sessionTimeout.String(), "--block-age", blockAge.String(), "--no-sync",
 		},
