@@ -9,7 +9,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -263,7 +262,7 @@ func TestARedriveIsKilled(t *testing.T) {
 func (s *system) start(args ...string) *started {
 	s.t.Helper()
 	c := &started{Cmd: exec.Command(binary(s.t), args...)}
-	c.Env = append(os.Environ(), "FIELDLOG_BROKERS="+s.Kafka, "FIELDLOG_REGISTRY="+s.Registry)
+	c.Env = s.environment()
 	out, err := c.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)
