@@ -11,13 +11,14 @@ import (
 // partitions of one number hold the same clients.
 func ProvisioningTopics() []Topic { return []Topic{TopicClients, TopicProvisioning, TopicEffects} }
 
-// History gives apply every event that is in one partition of the topics now, one topic after the other, and returns the offset
-// after the last record of each. Records that are not ours are left out and logged.
+// History gives apply every event that is in one partition of the topics now, one topic after the other, and returns for each the
+// offset before which it has given all. Records of transactions that are not decided yet lie at or after it. Records that are not
+// ours are left out and logged.
 func (l *Log) History(ctx context.Context, p Partition, topics []Topic, apply func(schemas.Event)) (map[Topic]Offset, error) {
 	next := map[Topic]Offset{}
 	events := l.NewEvents()
 	for _, topic := range topics {
-		ends, err := l.Ends(ctx, topic)
+		ends, err := l.Decided(ctx, topic)
 		if err != nil {
 			return nil, err
 		}

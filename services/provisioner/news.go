@@ -24,14 +24,14 @@ func followed() []eventlog.Topic {
 	return []eventlog.Topic{eventlog.TopicClients, eventlog.TopicProvisioning}
 }
 
-// newCrowd notes the present ends of the topics: what comes after them is told, what lies before them owners read themselves.
+// newCrowd notes how far the topics are decided: what comes after that is told, what lies before it owners read themselves.
 func newCrowd(ctx context.Context, log *eventlog.Log) (*crowd, error) {
 	c := &crowd{
 		log: log, begin: map[eventlog.Topic]map[eventlog.Partition]eventlog.Offset{},
 		owners: map[eventlog.Partition]chan<- *eventlog.Record{},
 	}
 	for _, topic := range followed() {
-		ends, err := log.Ends(ctx, topic)
+		ends, err := log.Decided(ctx, topic)
 		if err != nil {
 			return nil, err
 		}
