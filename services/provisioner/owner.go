@@ -31,7 +31,6 @@ type ended struct {
 	task    task
 	outcome string
 	err     error
-	told    func(error)
 }
 
 func newOwner(s *Service, p eventlog.Partition) *owner {
@@ -113,7 +112,6 @@ func (o *owner) drain(ctx context.Context, stop context.CancelFunc) error {
 	for len(o.busy) > 0 {
 		e := <-o.ended
 		if e.err != nil && errors.Is(e.err, context.Canceled) {
-			e.told(errUntried)
 			delete(o.busy, e.task.order.Client)
 			continue
 		}
@@ -181,6 +179,7 @@ func (o *owner) begin(client string, now time.Time) (*started, []schemas.Event) 
 	order := o.state.Queue(client)[0]
 	p, t := order.Progress(), o.task(order)
 	if p.GiveUp {
+		o.sooner(now) // the client's next order, once this one is out of the way
 		return nil, []schemas.Event{o.final(t, schemas.ProvisioningAbandoned, "operator", "an operator gave it up", now)}
 	}
 	if next := p.NextTry.Time(); p.NextTry > 0 && next.After(now) {
@@ -223,19 +222,28 @@ func (o *owner) act(ctx context.Context, s started) {
 	cancel()
 	o.service.metrics.running.Dec()
 	<-o.service.slots
-	o.ended <- ended{task: s.task, outcome: outcome, err: err, told: s.told}
+	s.tell(ctx, err)
+	o.ended <- ended{task: s.task, outcome: outcome, err: err}
+}
+
+// tell tells the breaker how the backend is. It must be told also when nobody waits for the act any more: a breaker that let one
+// try pass lets no other pass before.
+func (s *started) tell(ctx context.Context, err error) {
+	var refusal *backend.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		s.told(nil) // the backend answered
+	case err != nil && ctx.Err() != nil:
+		s.told(errUntried) // it was not asked to the end
+	default:
+		s.told(err)
+	}
 }
 
 // finish appends what became of an act.
 func (o *owner) finish(ctx context.Context, e ended) error {
 	delete(o.busy, e.task.order.Client)
 	o.service.metrics.acts.WithLabelValues(e.task.backend.Name(), e.outcome).Inc()
-	var refusal *backend.Refusal
-	if refused := errors.As(e.err, &refusal); refused || e.err == nil {
-		e.told(nil) // the backend answered
-	} else {
-		e.told(e.err)
-	}
 	return o.tell(ctx, o.outcome(e, time.Now()))
 }
 

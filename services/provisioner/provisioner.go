@@ -113,8 +113,26 @@ func (s *Service) Ready(context.Context) error {
 	return nil
 }
 
-// own provisions the orders of one partition until ctx ends or another owner takes over.
+// fencedWait is how long an owner that was fenced waits before it takes its partition over again: the group should say meanwhile
+// who has it. The brokers fence not only whom another owner followed, but also who was too slow.
+const fencedWait = 5 * time.Second
+
+// own provisions the orders of one partition until ctx ends.
 func (s *Service) own(ctx context.Context, c *crowd, p eventlog.Partition) error {
+	for {
+		err := s.hold(ctx, c, p)
+		if !errors.Is(err, eventlog.ErrFenced) || errors.Is(err, eventlog.ErrUnconfirmed) {
+			return err
+		}
+		s.logger.Info("was fenced, will take over again unless the group gives the partition away", "partition", p)
+		if pause(ctx, fencedWait/2+rand.N(fencedWait)); ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// hold provisions the orders of one partition until ctx ends or the first failure.
+func (s *Service) hold(ctx context.Context, c *crowd, p eventlog.Partition) error {
 	o := newOwner(s, p)
 	c.tell(p, o.news)
 	defer c.tell(p, nil)
@@ -122,13 +140,7 @@ func (s *Service) own(ctx context.Context, c *crowd, p eventlog.Partition) error
 		return fmt.Errorf("take over partition %d: %w", p, err)
 	}
 	defer o.close()
-	err := o.run(ctx)
-	if errors.Is(err, eventlog.ErrFenced) && !errors.Is(err, eventlog.ErrUnconfirmed) {
-		s.logger.Info("another provisioner took over", "partition", p)
-		<-ctx.Done() // the group will say so too
-		return nil
-	}
-	return err
+	return o.run(ctx)
 }
 
 // Waits between sessions, doubled each time, with jitter.

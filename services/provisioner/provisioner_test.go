@@ -395,3 +395,35 @@ func TestABrokenBackendIsLeftAlone(t *testing.T) {
 		f.wait(fmt.Sprint("o", n), 1, schemas.ProvisioningSucceeded)
 	}
 }
+
+// TestWhoWasFencedGoesOn fences the owner of a partition while nobody else wants it, as brokers do to who is too slow, and while the
+// one try that its broken backend is allowed is under way.
+func TestWhoWasFencedGoesOn(t *testing.T) {
+	f := start(t)
+	under := make(chan struct{})
+	var calls atomic.Int32
+	f.world.before = func(ctx context.Context, _ backend.Order, _ string) error {
+		switch calls.Add(1) {
+		case 1:
+			return errors.New("down")
+		case 2:
+			close(under)
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}
+	f.accept("c1", "a", 1)
+	f.run("p", func(c *provisioner.Config) { c.BreakAfter, c.Break = 1, 10*time.Millisecond })
+	<-under
+	for p := range eventlog.OrderPartitions {
+		other, err := f.log.Transactor(t.Context(), eventlog.TransactionID(fmt.Sprintf("provisioner-%d", p)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		other.Close()
+	}
+	f.accept("c1", "b", 1) // it is told that this one was asked for: so the owner learns that it was fenced
+	f.wait("a", 1, schemas.ProvisioningSucceeded)
+	f.wait("b", 1, schemas.ProvisioningSucceeded)
+}
