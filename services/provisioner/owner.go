@@ -62,26 +62,32 @@ func (o *owner) run(ctx context.Context) error {
 	acts, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	for {
-		if err := o.advance(ctx, acts); err != nil {
+		err := o.step(ctx, acts)
+		switch {
+		case ctx.Err() != nil: // also when that is what step failed of
+			return o.drain(ctx, stop)
+		case err != nil:
 			return err
 		}
-		timer := time.NewTimer(time.Until(o.due))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return o.drain(ctx, stop)
-		case r := <-o.news:
-			if err := o.hear(ctx, r); err != nil {
-				return err
-			}
-		case e := <-o.ended:
-			if err := o.finish(ctx, e); err != nil {
-				return err
-			}
-		case <-timer.C:
-		}
-		timer.Stop()
 	}
+}
+
+// step begins what may begin, and takes note of the next thing that happens.
+func (o *owner) step(ctx, acts context.Context) error {
+	if err := o.advance(ctx, acts); err != nil {
+		return err
+	}
+	timer := time.NewTimer(time.Until(o.due))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case r := <-o.news:
+		return o.hear(ctx, r)
+	case e := <-o.ended:
+		return o.finish(context.WithoutCancel(ctx), e)
+	case <-timer.C:
+	}
+	return nil
 }
 
 // hear folds what is new. What was read already is left out by its offset; facts about provisioning are this owner's own, and are
