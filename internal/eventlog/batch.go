@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -173,8 +174,9 @@ func (b *Batch) Commit(ctx context.Context) []Result {
 	for i := range b.entries { // addresses are stable from here on
 		b.entries[i].batch = b
 	}
+	producer := b.log.appender.Load()
 	for i := range b.entries {
-		b.log.producer.TryProduce(context.WithoutCancel(ctx), &b.entries[i].record, confirm)
+		producer.TryProduce(context.WithoutCancel(ctx), &b.entries[i].record, confirm)
 	}
 	timeout := time.NewTimer(b.log.cfg.Confirm)
 	defer timeout.Stop()
@@ -183,7 +185,11 @@ func (b *Batch) Commit(ctx context.Context) []Result {
 	case <-timeout.C:
 	case <-ctx.Done():
 	}
-	return b.collect()
+	results := b.collect()
+	if slices.ContainsFunc(results, func(r Result) bool { return errors.Is(r.Err, kerr.UnknownTopicID) }) {
+		b.log.replace(producer)
+	}
+	return results
 }
 
 // confirm is the promise of every entry.

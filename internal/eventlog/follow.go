@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -16,6 +18,9 @@ type Follower struct {
 	topic  Topic
 	client *kgo.Client
 	view   Record
+
+	mu       sync.Mutex
+	followed map[Partition]bool
 }
 
 // Follow returns a Follower that has no partitions yet.
@@ -31,11 +36,18 @@ func (l *Log) Follow(topic Topic) (*Follower, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow %q: %w", topic, err)
 	}
-	return &Follower{log: l, topic: topic, client: client}, nil
+	return &Follower{log: l, topic: topic, client: client, followed: map[Partition]bool{}}, nil
 }
 
 // Add follows a partition too, from an offset on, or from the oldest record still held after it.
 func (f *Follower) Add(p Partition, from Offset) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.add(p, from)
+}
+
+func (f *Follower) add(p Partition, from Offset) {
+	f.followed[p] = true
 	f.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{
 		f.log.fullName(f.topic): {int32(p): kgo.NewOffset().At(int64(from))},
 	})
@@ -43,12 +55,26 @@ func (f *Follower) Add(p Partition, from Offset) {
 
 // Remove follows a partition no longer: no later Poll hands over any of it, until it is added again.
 func (f *Follower) Remove(p Partition) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.followed, p)
 	f.client.RemoveConsumePartitions(map[string][]int32{f.log.fullName(f.topic): {int32(p)}})
+}
+
+// begin reads the followed partitions from their beginnings, of the topic that there is now. The client goes on in a topic that was
+// deleted and created again only when it is told to forget it.
+func (f *Follower) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.client.PurgeTopicsFromConsuming(f.log.fullName(f.topic))
+	for p := range f.followed {
+		f.add(p, 0)
+	}
 }
 
 // Poll waits for records and hands them over: each to do, where it is valid until do returns; and to passed the offset
 // before which all of a partition has been handed over. Markers and what was aborted are left out. An error concerns this
-// call alone, except that of ctx.
+// call alone, except that of ctx. After one that says that the topic was created anew, it begins at the beginning.
 func (f *Follower) Poll(ctx context.Context, do func(*Record), passed func(Partition, Offset)) error {
 	fetches := f.client.PollRecords(ctx, pollRecords)
 	fetches.EachTopic(func(t kgo.FetchTopic) {
@@ -68,6 +94,9 @@ func (f *Follower) Poll(ctx context.Context, do func(*Record), passed func(Parti
 		})
 	})
 	for _, failed := range fetches.Errors() {
+		if errors.Is(failed.Err, kerr.UnknownTopicID) {
+			f.begin()
+		}
 		if ctx.Err() == nil && !errors.Is(failed.Err, context.Canceled) {
 			return fmt.Errorf("follow %s/%d: %w", f.topic, failed.Partition, failed.Err)
 		}

@@ -40,7 +40,7 @@ func (l *Log) tell(ctx context.Context, events *Events, r *Record, apply func(sc
 	event, err := events.Decode(ctx, r)
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		l.logger.Error("left out a record that is not ours", "position", r.Position.String(), "error", err)
+		l.logger.Error("left out a record that is not ours", "position", r.String(), "error", err)
 		return nil
 	}
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,7 @@ type Log struct {
 	cfg      Config
 	logger   *slog.Logger
 	metrics  *metrics
-	producer *kgo.Client
+	producer *kgo.Client // appends, and asks the brokers
 	admin    *kadm.Client
 	registry *sr.Client
 	codecs   *codecs
@@ -29,6 +30,11 @@ type Log struct {
 
 	topicNames map[Topic]string     // with prefix, made once
 	keyed      kgo.TopicPartitioner // of records with keys alone, for which it keeps no state
+
+	appender  atomic.Pointer[kgo.Client] // appends; producer, unless that was replaced
+	replacing sync.Mutex
+	closed    bool // nothing is replaced any more
+	retiring  sync.WaitGroup
 }
 
 // New returns a Log that has not connected to anything yet. Close it.
@@ -50,23 +56,28 @@ func New(cfg Config, logger *slog.Logger, reg prometheus.Registerer) (*Log, erro
 		return nil, err
 	}
 	l.subjects = &subjects{codecs: l.codecs, now: time.Now, known: map[subjectVersion]*registered{}}
-	l.producer, err = kgo.NewClient(append(l.clientOptions(),
-		kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
-		kgo.ProducerBatchMaxBytes(int32(cfg.MaxEventBytes)+batchOverhead),
-		kgo.MaxBufferedRecords(cfg.MaxBufferedRecords),
-		kgo.MaxBufferedBytes(cfg.MaxBufferedBytes),
-		kgo.RecordDeliveryTimeout(cfg.Confirm),
-		kgo.ProduceRequestTimeout(cfg.Confirm),
-		kgo.ProducerLinger(time.Millisecond),
-		kgo.WithHooks(l.metrics.kafka),
-	)...)
+	l.producer, err = l.newProducer(l.metrics.kafka)
 	if err != nil {
 		return nil, fmt.Errorf("make kafka client: %w", err)
 	}
+	l.appender.Store(l.producer)
 	l.admin = kadm.NewClient(l.producer)
 	l.batches.New = func() any { return &Batch{log: l} }
 	return l, nil
+}
+
+func (l *Log) newProducer(metrics kgo.Hook) (*kgo.Client, error) {
+	return kgo.NewClient(append(l.clientOptions(),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(int32(l.cfg.MaxEventBytes)+batchOverhead),
+		kgo.MaxBufferedRecords(l.cfg.MaxBufferedRecords),
+		kgo.MaxBufferedBytes(l.cfg.MaxBufferedBytes),
+		kgo.RecordDeliveryTimeout(l.cfg.Confirm),
+		kgo.ProduceRequestTimeout(l.cfg.Confirm),
+		kgo.ProducerLinger(time.Millisecond),
+		kgo.WithHooks(metrics),
+	)...)
 }
 
 // batchOverhead is room for the record's frame, key and headers beside an event's bytes.
@@ -118,12 +129,24 @@ func (l *Log) Ready(ctx context.Context) error {
 
 // Close waits up to the confirmation time for what is buffered, then disconnects.
 func (l *Log) Close() {
+	l.replacing.Lock()
+	l.closed = true
+	l.replacing.Unlock()
+	if appender := l.appender.Load(); appender != l.producer {
+		l.retiring.Go(func() { l.retire(appender) })
+	}
+	l.retire(l.producer)
+	l.retiring.Wait()
+}
+
+// retire closes a producer once what it has is confirmed or given up.
+func (l *Log) retire(producer *kgo.Client) {
 	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.Confirm)
 	defer cancel()
-	if err := l.producer.Flush(ctx); err != nil {
-		l.logger.Warn("closed the log with unconfirmed events", "error", err)
+	if err := producer.Flush(ctx); err != nil {
+		l.logger.Warn("closed a producer with unconfirmed events", "error", err)
 	}
-	l.producer.Close()
+	producer.Close()
 }
 
 func (l *Log) fullName(t Topic) string { return l.cfg.Prefix + string(t) }

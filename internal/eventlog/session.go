@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -15,7 +16,7 @@ var (
 	// errLost says that the partition belongs to somebody else by now.
 	errLost = errors.New("the partition was lost")
 	// errStale says that the member must join the group anew: it was given a new identity, so that what it knew may be old, or
-	// has a commit under way that may arrive after later ones.
+	// has a commit under way that may arrive after later ones, or its topic is not the one that it joined for.
 	errStale = errors.New("this member has to join the group anew")
 )
 
@@ -179,6 +180,9 @@ func (s *session) logErrors(fetches kgo.Fetches) {
 	for _, failed := range fetches.Errors() {
 		if !errors.Is(failed.Err, context.Canceled) {
 			s.blocks.log.logger.Warn("cannot read for now", "topic", s.blocks.opts.Topic, "partition", failed.Partition, "error", failed.Err)
+		}
+		if errors.Is(failed.Err, kerr.UnknownTopicID) { // deleted and created again: this client will never read it
+			s.cancel(errStale)
 		}
 	}
 }
