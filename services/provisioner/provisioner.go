@@ -119,16 +119,15 @@ const fencedWait = 5 * time.Second
 
 // own provisions the orders of one partition until ctx ends.
 func (s *Service) own(ctx context.Context, c *crowd, p eventlog.Partition) error {
-	for {
+	for ctx.Err() == nil {
 		err := s.hold(ctx, c, p)
 		if !errors.Is(err, eventlog.ErrFenced) || errors.Is(err, eventlog.ErrUnconfirmed) {
 			return err
 		}
 		s.logger.Info("was fenced, will take over again unless the group gives the partition away", "partition", p)
-		if pause(ctx, fencedWait/2+rand.N(fencedWait)); ctx.Err() != nil {
-			return nil
-		}
+		pause(ctx, fencedWait/2+rand.N(fencedWait))
 	}
+	return nil
 }
 
 // hold provisions the orders of one partition until ctx ends or the first failure.
