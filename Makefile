@@ -11,7 +11,7 @@ CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
 # The packages whose tests run on any Kafka-protocol brokers and registry, beside the black-box tests.
 ON_KAFKA  := ./internal/eventlog ./services/gateway ./services/registrar ./services/deadletters ./cmd/fieldlog
 PORTAL    := services/portal
-DEMO_ARGS ?= --data ./data --fleet 500
+DEMO_ARGS ?= --data ./data --fleet 500 --site-fail-one-in 20
 
 .PHONY: help build engine demo test test-kafka test-kubernetes test-browser chaos interop interop-kafka lint vet vuln verify bench fuzz clean
 
