@@ -240,7 +240,7 @@ func (b *browser) story(prefix string) {
 	b.shot("timeline")
 	b.do(chromedp.Click(chromedp.CSS(`#timeline li:first-child a[href^="/trace/"]`)))
 	b.until(`['Ordered', 'Accepted', 'Provisioning started', 'Operator: retry'].every((words) => document.title.startsWith('Trace') && document.querySelector('.story').textContent.includes(words))`)
-	b.shot("trace")
+	b.shot("story")
 }
 
 // follow sees an event come without asking for it.

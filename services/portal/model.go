@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"cmp"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/fieldlog/fieldlog/internal/story"
@@ -57,6 +59,14 @@ func (o order) Tone() story.Tone {
 		return story.Busy
 	}
 	return story.Quiet
+}
+
+// Why says why it does not do well.
+func (o order) Why() string {
+	if o.Detail == "" || strings.HasPrefix(o.Detail, o.Reason) {
+		return cmp.Or(o.Detail, o.Reason)
+	}
+	return o.Reason + ": " + o.Detail
 }
 
 // Moving tells whether its provisioning is under way.

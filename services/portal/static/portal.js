@@ -14,6 +14,12 @@
 
   const number = (v) => v == null ? '–' : Math.abs(v) >= 100 ? v.toFixed(0) : Number(v.toPrecision(3)).toString();
 
+  // Times are UTC on the whole site. Beside each other a day apart, the date says more than the hour.
+  const clock = (t, step) => {
+    const iso = new Date(t * 1000).toISOString();
+    return step >= 86400 ? iso.slice(5, 10) : step >= 60 ? iso.slice(11, 16) : iso.slice(11, 19);
+  };
+
   function options(figure, answer) {
     const bars = answer.kind === 'bars', points = answer.kind === 'points';
     const style = getComputedStyle(figure);
@@ -30,9 +36,9 @@
     const span = answer.data[0].length ? answer.data[0][answer.data[0].length - 1] - answer.data[0][0] : 0;
     const room = bars ? Math.max(span * 0.06, 300) : Math.max(span * 0.02, 30);
     return {
-      width, height: 220, legend: { live: true }, cursor: { y: false, drag: { x: true, y: false } },
-      scales: { x: { time: true, range: (_, min, max) => [min - room, max + room] }, y: { range: (_, min, max) => bars || points ? [0, Math.max(max * 1.15, 1)] : uPlot.rangeNum(min, max, 0.1, true) } },
-      axes: [axis({ space: 80 }), axis({ size: 48, incrs: bars ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] : undefined, values: (_, all) => all.map(number) })],
+      width, height: 220, tzDate: (t) => uPlot.tzDate(new Date(t * 1000), 'Etc/UTC'), legend: { live: true }, cursor: { y: false, drag: { x: false, y: false } },
+      scales: { x: { time: true, range: (u) => [u.data[0][0] - room, u.data[0][u.data[0].length - 1] + room] }, y: { range: (_, min, max) => bars || points ? [0, Math.max(max * 1.15, 1)] : uPlot.rangeNum(min, max, 0.1, true) } },
+      axes: [axis({ space: 80, values: (_, all, at, space, step) => all.map((t) => clock(t, step)) }), axis({ size: 48, incrs: bars ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] : undefined, values: (_, all) => all.map(number) })],
       series: [{ label: 'time', value: (_, v) => v == null ? '–' : new Date(v * 1000).toISOString().slice(5, 16).replace('T', ' ') }, ...series],
     };
   }
