@@ -127,7 +127,7 @@ func (s *stand) eventually(t testing.TB, want uint64, query string) {
 	t.Helper()
 	var n uint64
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if err = s.ch.Scan(t.Context(), query, &n); err == nil && n == want {
 			return
 		}

@@ -52,7 +52,7 @@ func (s *stand) encoded(t testing.TB, topic eventlog.Topic, event schemas.Event)
 // letters reads dead letters until there are as many as wanted.
 func (s *stand) letters(t testing.TB, want int) map[string]schemas.DeadLetter {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	decoder := eventlog.NewDecoder[schemas.DeadLetter](s.log, schemas.KindDeadLetter)
 	found := map[string]schemas.DeadLetter{}
