@@ -142,7 +142,7 @@ func checkRollups(t *testing.T, s *system) {
 			start, "count()", "min(value)", "max(value)", "sum(value)", "argMax(value, (time, partition, `offset`, `index`))")
 		// A view is fed a moment after its table; what is missing for longer is lost.
 		var rows []string
-		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			rows = append(s.query(stored+" EXCEPT "+derived), s.query(derived+" EXCEPT "+stored)...)
 			if len(rows) == 0 {
 				break

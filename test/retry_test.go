@@ -157,8 +157,8 @@ func TestRetriesThroughKills(t *testing.T) {
 		records += end
 	}
 	s.eventually(time.Minute, "SELECT (SELECT count() FROM fieldlog.reports) + (SELECT count() FROM fieldlog.duplicates)", fmt.Sprint(records))
-	s.eventually(time.Second, "SELECT count(), uniqExact(client, device, event_id), sum(readings) FROM fieldlog.reports", fmt.Sprintf("%d\t%[1]d\t%[1]d", reports))
-	s.eventually(time.Second, "SELECT count() FROM fieldlog.readings", fmt.Sprint(reports))
+	s.eventually(30*time.Second, "SELECT count(), uniqExact(client, device, event_id), sum(readings) FROM fieldlog.reports", fmt.Sprintf("%d\t%[1]d\t%[1]d", reports))
+	s.eventually(30*time.Second, "SELECT count() FROM fieldlog.readings", fmt.Sprint(reports))
 	checkRollups(t, s)
 	stored := map[string]string{}
 	for _, row := range s.query("SELECT event_id, partition, `offset` FROM fieldlog.reports") {

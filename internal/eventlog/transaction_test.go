@@ -271,7 +271,7 @@ func committed(t *testing.T, cluster *eventlogtest.Cluster, log *eventlog.Log) {
 		t.Fatal(err)
 	}
 	missing := ""
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		offsets, err := admin.FetchOffsets(t.Context(), cluster.Name("test"))
 		if err != nil {
 			t.Fatal(err)
