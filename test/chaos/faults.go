@@ -150,7 +150,7 @@ func plan(rng *rand.Rand, catalogue []fault, length time.Duration) []planned {
 		total += f.weight
 	}
 	var plans []planned
-	for range 1 + rng.IntN(4) {
+	for range 2 + rng.IntN(4) {
 		n := rng.IntN(total)
 		for _, f := range catalogue {
 			if n -= f.weight; n < 0 {
