@@ -68,7 +68,7 @@ func TestAnOrderGoesFromTheDoorToTheTables(t *testing.T) {
 	f("POST", "/v1/orders", orderBody("Not A Label", "o3", "plant-8", "Product-A"), "", 400, "")
 	f("PUT", "/v1/orders/o1?wait=20s", orderBody("cliente02", "o1", "plant-7", "Product-B"), `"1"`, 200, "changed")
 	f("PUT", "/v1/orders/o1?wait=20s", orderBody("cliente02", "o1", "plant-7", "Product-C"), `"1"`, 409, "stale_version")
-	s.eventually(20*time.Second, "SELECT product, version, trace_id != '' FROM fieldlog.orders WHERE order_id = 'o1'", "Product-B\t2\t1")
+	s.eventually(patience, "SELECT product, version, trace_id != '' FROM fieldlog.orders WHERE order_id = 'o1'", "Product-B\t2\t1")
 
 	placed := s.run("", "orders", "place", "--url", s.Gateway, "--client", "cliente03", "--namespace", "n1", "--product", "Product-C", "--order-id", "cli-1")
 	if !strings.Contains(placed, `"decision":"accepted"`) {
@@ -96,7 +96,7 @@ func TestAnOrderGoesFromTheDoorToTheTables(t *testing.T) {
 	if first.TraceID == "" || shown.TraceID == "" {
 		t.Errorf("there is no trace: %+v %+v", first, shown)
 	}
-	s.eventually(20*time.Second, "SELECT client, orders, products FROM fieldlog.clients ORDER BY client", "cliente02\t1\t[]\ncliente03\t1\t['Product-C']")
+	s.eventually(patience, "SELECT client, orders, products FROM fieldlog.clients ORDER BY client", "cliente02\t1\t[]\ncliente03\t1\t['Product-C']")
 	s.stop()
 }
 
@@ -166,7 +166,7 @@ func (in *inputs) check(t *testing.T, s *system) {
 		}
 	}
 	different := "nothing was read"
-	for deadline := time.Now().Add(60 * time.Second); different != "" && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); different != "" && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		folded, latest, answers := map[string]schemas.ClientState{}, map[string]schemas.ClientState{}, map[[2]string]int{}
 		read(eventlog.TopicClientState, func(_ *eventlog.Record, e schemas.Event) {
 			latest[e.(*schemas.ClientState).Client] = *e.(*schemas.ClientState)
@@ -258,6 +258,6 @@ func TestOrdersSurviveKills(t *testing.T) {
 	}
 	s := up(t, dir)
 	in.check(t, s)
-	s.eventually(60*time.Second, "SELECT count() = uniqExact(topic, partition, `offset`) FROM fieldlog.order_facts", "1")
+	s.eventually(patience, "SELECT count() = uniqExact(topic, partition, `offset`) FROM fieldlog.order_facts", "1")
 	s.stop()
 }

@@ -5,9 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+// shareSession is how long a member that is not heard of keeps its partitions. It may be short: one that is taken for dead too early
+// is fenced, not doubled.
+const shareSession = 10 * time.Second
 
 // Share divides the partitions of a topic among the members of a group, and runs do for each one that this member is given, until
 // the partition is taken away or ctx ends: then do's context ends, and the partition is given on when do has returned. It
@@ -22,6 +27,7 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 		kgo.ConsumerGroup(l.cfg.Prefix+string(group)),
 		kgo.ConsumeTopics(name),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(shareSession),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.begin(parts[name]) }),
 		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
