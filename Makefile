@@ -39,7 +39,7 @@ test: build engine ## all tests that need no separate service
 
 test-kafka: build engine ## the same tests on three Apache Kafka brokers and a real registry; needs JDK 17 and Maven
 	$(GO) vet -tags realengines ./test/engines/...
-	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/engines/with $(GO) test -count 1 -timeout 8m ./test $(ON_KAFKA)
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/engines/with $(GO) test -count 1 -timeout 20m ./test $(ON_KAFKA)
 	$(GO) test -tags realengines -count 1 -timeout 4m ./test/engines
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -tags realengines -count 1 -timeout 4m -run TestTooFewInSyncReplicas ./test
 
