@@ -34,6 +34,8 @@ type Progress struct {
 	Ended schemas.ProvisioningState
 	// GiveUp says that an operator wants it abandoned.
 	GiveUp bool
+	// Retried is the event id of the operator's last retry, empty before the first: what is told after it is told anew.
+	Retried string
 }
 
 // Progress returns how far the latest version is.
@@ -90,7 +92,7 @@ func (o *Order) intervened(e *schemas.ProvisioningIntervened) {
 	}
 	switch e.Action {
 	case schemas.InterventionRetry:
-		p.Attempt, p.NextTry, p.GiveUp = 0, 0, false
+		p.Attempt, p.NextTry, p.GiveUp, p.Retried = 0, 0, false, e.EventID
 		if p.Ended == schemas.ProvisioningAbandoned {
 			p.Ended = ""
 		}

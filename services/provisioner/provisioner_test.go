@@ -159,7 +159,10 @@ func (f *fixture) cancelOrder(client, id string, version int32) {
 
 func (f *fixture) intervene(client, id string, version int32, action schemas.Intervention) {
 	f.Helper()
-	f.append(&schemas.ProvisioningIntervened{OrderID: id, Client: client, Version: version, Action: action, By: "tester"})
+	f.offset++
+	e := &schemas.ProvisioningIntervened{OrderID: id, Client: client, Version: version, Action: action, By: "tester"}
+	e.EventID = fmt.Sprint("intervention-", f.offset)
+	f.append(e)
 }
 
 // facts returns what was told of an order, in order.
@@ -268,6 +271,13 @@ func TestFailuresAreRetriedCountedAndBounded(t *testing.T) {
 	f.intervene("c2", "never", 1, schemas.InterventionRetry)
 	if got, want := states(f.wait("never", 1, schemas.ProvisioningSucceeded)[8:]), "failed step step succeeded"; got != want {
 		t.Errorf("after the operator's retry: got %s, want %s", got, want)
+	}
+	ids := map[string]bool{}
+	for _, e := range f.facts("never") {
+		if ids[e.EventID] {
+			t.Errorf("%s was told twice: who takes ids for repeats misses the second", e.EventID)
+		}
+		ids[e.EventID] = true
 	}
 }
 

@@ -23,8 +23,9 @@ type task struct {
 	step    string
 	done    int32 // steps that are done before it
 	steps   int32
-	attempt int32 // failed tries before this one
-	again   bool  // an earlier try may have acted
+	attempt int32  // failed tries before this one
+	retried string // the operator's retry it follows, if any
+	again   bool   // an earlier try may have acted
 }
 
 // stepRemove is the only step of an order that was cancelled.
@@ -33,7 +34,7 @@ const stepRemove = "remove"
 // task returns what the order needs next.
 func (o *owner) task(order *provisioning.Order) task {
 	p := order.Progress()
-	t := task{order: asked(order), backend: o.service.backendOf(order.Terms.Product), done: p.Done, attempt: p.Attempt, remove: order.Cancelled}
+	t := task{order: asked(order), backend: o.service.backendOf(order.Terms.Product), done: p.Done, attempt: p.Attempt, retried: p.Retried, remove: order.Cancelled}
 	plan := []string{stepRemove}
 	if !t.remove {
 		plan = t.backend.Plan(t.order)
@@ -71,10 +72,15 @@ func effectID(cause, effector, step string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// envelope returns the head of an event about a task. The id is the same for the same thing told again.
+// envelope returns the head of an event about a task. The id is the same for the same thing told again, and another one after an
+// operator's retry, when tries are counted anew.
 func (o *owner) envelope(t task, kind, what string, now time.Time) schemas.Envelope {
+	id := fmt.Sprintf("%s-%s-%d", t.effect, what, t.attempt)
+	if t.retried != "" {
+		id += "-" + t.retried
+	}
 	return schemas.Envelope{
-		EventID:   fmt.Sprintf("%s-%s-%d", t.effect, what, t.attempt),
+		EventID:   id,
 		EventType: "fieldlog.provisioner." + kind + "." + t.order.Client + "." + what,
 		EventTime: schemas.TimeOf(now), ReceivedTime: schemas.TimeOf(now), TraceID: t.order.TraceID,
 		Attempt: t.attempt, Origin: "provisioner", Host: o.service.cfg.Host, Publisher: "fieldlog",
