@@ -9,7 +9,7 @@ RACE      := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 TOOLS     := $(CURDIR)/.cache/tools
 CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
 # The packages whose tests run on any Kafka-protocol brokers and registry, beside the black-box tests.
-ON_KAFKA  := ./internal/eventlog ./services/gateway ./services/registrar ./services/deadletters ./cmd/fieldlog
+ON_KAFKA  := ./internal/eventlog ./services/registrar ./services/deadletters
 PORTAL    := services/portal
 DEMO_ARGS ?= --data ./data --fleet 500 --site-fail-one-in 20
 
