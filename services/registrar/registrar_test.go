@@ -246,8 +246,12 @@ func TestTheStateIsAFoldOfTheLog(t *testing.T) {
 		}
 		stops = append(stops, next)
 	}
-	o.append(place("last", "c0", "last", "last"))
-	o.answer("last")
+	for i := range 8 { // the last input of each client, whatever its partition
+		o.append(place(fmt.Sprint("last", i), fmt.Sprint("c", i), "last", "last"))
+	}
+	for i := range 8 {
+		o.answer(fmt.Sprint("last", i))
+	}
 	for _, stop := range stops {
 		stop()
 	}
