@@ -18,7 +18,8 @@ const (
 )
 
 // Rollup are the columns of a table of buckets: what the readings of one block and month add to it, a row a series and
-// bucket. Rows of equal key from different blocks are merged by the database.
+// bucket after the [Source]'s mark. Rows of equal key from different blocks are merged by the database. It is empty when no
+// reading is a number.
 type Rollup struct {
 	// Client, Device and Metric share the dictionaries of the readings.
 	Client, Device, Metric Index
@@ -52,7 +53,7 @@ func (c *Readings) rank(i int, partition uint32) (low, high uint64) {
 	return uint64(c.Offset[i])<<20 | uint64(c.Index[i]), uint64(c.Time[i])<<12 | uint64(partition&4095)
 }
 
-// Devices are the columns of table devices: what one block and month knows of each series.
+// Devices are the columns of table devices: what one block and month knows of each series, after the [Source]'s mark.
 type Devices struct {
 	// Client, Device and Metric share the dictionaries of the readings.
 	Client, Device, Metric Index
@@ -80,21 +81,25 @@ type Summary struct {
 	Devices              Devices
 }
 
-// Summarize makes the summary of every month. The block has been sorted; partition is the one its records come from.
-func (b *Block) Summarize(partition uint32) {
+// Summarize makes the summary of every month. The block has been sorted.
+func (b *Block) Summarize(of Source) {
 	for _, group := range b.Readings {
-		group.summarize(partition)
+		group.summarize(of)
 	}
 }
 
-func (c *Readings) summarize(partition uint32) {
+func (c *Readings) summarize(of Source) {
+	partition := of.Partition
 	s := &c.Summary
 	rollups := [...]*Rollup{&s.Minutes, &s.Hours, &s.Days}
 	lengths := [...]int64{int64(Minute), int64(Hour), int64(Day)}
+	mark := c.mark(of)
 	for _, r := range rollups {
 		r.reset()
+		r.mark(mark)
 	}
 	s.Devices.reset()
+	s.Devices.mark(mark)
 	for first, i := 0, 0; i < len(c.Time); i++ {
 		if !c.sameSeries(uint32(first), uint32(i)) {
 			s.Devices.add(c, first, i, partition)
@@ -111,6 +116,11 @@ func (c *Readings) summarize(partition uint32) {
 		}
 		for k, r := range rollups {
 			r.add(c, i, c.Time[i]-c.Time[i]%lengths[k], partition)
+		}
+	}
+	if s.Minutes.Rows() == 1 { // all readings are texts: there is nothing to mark
+		for _, r := range rollups {
+			r.reset()
 		}
 	}
 }

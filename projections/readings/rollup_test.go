@@ -42,7 +42,7 @@ func TestTheSummaryIsWhatTheRowsSay(t *testing.T) {
 			}
 		}
 		b.Sort()
-		b.Summarize(partition)
+		b.Summarize(Source{Name: "source", Partition: partition, Last: 299})
 		for _, c := range b.Readings {
 			checkRollup(t, c, &c.Summary.Minutes, int64(Minute), partition)
 			checkRollup(t, c, &c.Summary.Hours, int64(Hour), partition)
@@ -71,16 +71,43 @@ func checkRollup(t *testing.T, c *Readings, r *Rollup, length int64, partition u
 		}
 		want[key] = w
 	}
-	if r.Rows() != len(want) {
-		t.Errorf("%d µs: %d rows, want %d", length, r.Rows(), len(want))
+	if r.Rows() != len(want)+1 {
+		t.Errorf("%d µs: %d rows, want %d and a mark", length, r.Rows(), len(want))
 	}
-	for i := range r.Rows() {
+	checkMark(t, c, r.Client[0], r.Device[0], r.Metric[0], int64(r.Time[0])*1_000_000)
+	if r.Count[0] != 0 || r.Sum[0] != 0 || r.Latest[0] != [32]byte{43, 1} { // 299
+		t.Errorf("%d µs: the mark is at %x, with %d readings", length, r.Latest[0], r.Count[0])
+	}
+	for i := 1; i < r.Rows(); i++ {
 		key := fmt.Sprint(c.Client.Values[r.Client[i]], c.Device.Values[r.Device[i]], c.Metric.Values[r.Metric[i]], r.Time[i])
 		word := func(n int) uint64 { return binary.LittleEndian.Uint64(r.Latest[i][8*n:]) }
 		got := bucket{r.Count[i], r.Min[i], r.Max[i], r.Sum[i], math.Float64frombits(word(0)), [2]uint64{word(1), word(2)}}
 		if got != want[key] {
 			t.Errorf("%d µs, %s: got %+v, want %+v", length, key, got, want[key])
 		}
+	}
+}
+
+// checkMark checks that a row begins with what no reading has.
+func checkMark(t *testing.T, c *Readings, client, device, metric uint32, at int64) {
+	t.Helper()
+	if c.Client.Values[client] != "" || c.Device.Values[device] != "" || c.Metric.Values[metric] != "source" || at != c.span.from {
+		t.Errorf("the mark is %q %q %q at %d", c.Client.Values[client], c.Device.Values[device], c.Metric.Values[metric], at)
+	}
+}
+
+// TestOnlyTexts has nothing to roll up, and nothing to mark.
+func TestOnlyTexts(t *testing.T) {
+	var b Block
+	r := &schemas.TelemetryReported{Client: "c", Device: "d", Readings: []schemas.Reading{{Metric: "m", Value: schemas.TextValue("on")}}}
+	if err := b.Add(1, r); err != nil {
+		t.Fatal(err)
+	}
+	b.Sort()
+	b.Summarize(Source{Name: "source", Last: 1})
+	s := &b.Readings[0].Summary
+	if s.Minutes.Rows() != 0 || s.Hours.Rows() != 0 || s.Days.Rows() != 0 || s.Devices.Rows() != 2 {
+		t.Errorf("got %d, %d, %d and %d rows", s.Minutes.Rows(), s.Hours.Rows(), s.Days.Rows(), s.Devices.Rows())
 	}
 }
 
@@ -108,11 +135,16 @@ func checkDevices(t *testing.T, c *Readings, partition uint32) {
 		want[key] = w
 	}
 	d := &c.Summary.Devices
-	if d.Rows() != len(want) {
-		t.Errorf("devices: %d rows, want %d", d.Rows(), len(want))
+	if d.Rows() != len(want)+1 {
+		t.Errorf("devices: %d rows, want %d and a mark", d.Rows(), len(want))
 	}
-	packed := d.Latest.Packed
-	for i := range d.Rows() {
+	checkMark(t, c, d.Client[0], d.Device[0], d.Metric[0], d.Time[0])
+	packed, mark := d.Latest.Packed, []byte{8, 0, 0, 0, 0, 0, 0, 1, 43} // the length, and 299
+	if !bytes.HasPrefix(packed, mark) {
+		t.Errorf("devices: the mark is %x", packed[:len(mark)])
+	}
+	packed = packed[len(mark):]
+	for i := 1; i < d.Rows(); i++ {
 		n, size := binary.Uvarint(packed)
 		latest := packed[size : size+int(n)]
 		packed = packed[size+int(n):]
@@ -138,7 +170,7 @@ func BenchmarkSummarize(b *testing.B) {
 	block.Sort()
 	b.ReportAllocs()
 	for b.Loop() {
-		block.Summarize(3)
+		block.Summarize(Source{Name: "source", Partition: 3, Last: 9999})
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/reading")
 }

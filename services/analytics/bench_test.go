@@ -151,7 +151,7 @@ func benchmarkInsert(b *testing.B, reports int) {
 	}
 	into := func(name, table string) {
 		b.Run(name, func(b *testing.B) {
-			o := st.group(perMonth - 1)
+			o := st.group(perMonth - 1).InsertOptions
 			for b.Loop() {
 				insert(b, o, table)
 			}
@@ -167,14 +167,14 @@ func benchmarkInsert(b *testing.B, reports int) {
 		for b.Loop() {
 			token++
 			st.of.First, st.done = eventlog.Offset(token), 0
-			block.rows.Summarize(0)
+			block.rows.Summarize(readings.Source{Name: st.source()})
 			if err := st.insertAll(b.Context()); err != nil {
 				b.Fatal(err)
 			}
 		}
 		perReading(b, reports*10)
 	})
-	insert(b, st.group(perMonth-1), "memory")
+	insert(b, st.group(perMonth-1).InsertOptions, "memory")
 	b.Run("server", func(b *testing.B) {
 		for b.Loop() {
 			exec("INSERT INTO " + s.ch.Table("bare") + " SETTINGS max_threads = 1, max_insert_threads = 1, max_block_size = 10000000, min_insert_block_size_rows = 10000000, insert_deduplicate = 0 SELECT * FROM " + s.ch.Table("memory"))

@@ -13,9 +13,9 @@ const (
 )
 
 // readings returns the insert of one month's readings.
-func (s *store) readings(c *readings.Readings) clickhouse.InsertOptions {
+func (s *store) readings(c *readings.Readings) group {
 	table, n := tableOf("readings", s.sink.cfg.Generation), c.Rows()
-	return clickhouse.InsertOptions{
+	return group{InsertOptions: clickhouse.InsertOptions{
 		Table: table, Token: s.token(table, c.Month), Rows: n,
 		Columns: []clickhouse.Column{
 			texts("client", &c.Client),
@@ -34,13 +34,13 @@ func (s *store) readings(c *readings.Readings) clickhouse.InsertOptions {
 			{Name: "offset", Type: "UInt64", Data: clickhouse.Numbers(c.Offset)},
 			{Name: "index", Type: "UInt32", Data: clickhouse.Numbers(c.Index)},
 		},
-	}
+	}, witness: func() witness { return s.readingsWitness(c) }}
 }
 
 // rollup returns the insert of what one month's readings add to a table of buckets.
-func (s *store) rollup(name string, c *readings.Readings, r *readings.Rollup) clickhouse.InsertOptions {
+func (s *store) rollup(name string, c *readings.Readings, r *readings.Rollup) group {
 	table := tableOf(name, s.sink.cfg.Generation)
-	return clickhouse.InsertOptions{
+	return group{InsertOptions: clickhouse.InsertOptions{
 		Table: table, Token: s.token(table, c.Month), Rows: r.Rows(),
 		Columns: []clickhouse.Column{
 			coded("client", r.Client, &c.Client),
@@ -53,13 +53,13 @@ func (s *store) rollup(name string, c *readings.Readings, r *readings.Rollup) cl
 			{Name: "sum", Type: "Float64", Data: clickhouse.Numbers(r.Sum)},
 			{Name: "latest", Type: "UInt256", Data: clickhouse.Numbers(r.Latest)},
 		},
-	}
+	}, witness: func() witness { return s.rollupWitness(r.Time[0]) }}
 }
 
 // devices returns the insert of what one month's readings tell of their devices.
-func (s *store) devices(c *readings.Readings) clickhouse.InsertOptions {
+func (s *store) devices(c *readings.Readings) group {
 	table, d := tableOf("devices", s.sink.cfg.Generation), &c.Summary.Devices
-	return clickhouse.InsertOptions{
+	return group{InsertOptions: clickhouse.InsertOptions{
 		Table: table, Token: s.token(table, c.Month), Rows: d.Rows(),
 		Columns: []clickhouse.Column{
 			coded("client", d.Client, &c.Client),
@@ -70,14 +70,14 @@ func (s *store) devices(c *readings.Readings) clickhouse.InsertOptions {
 			{Name: "received", Type: micros, Data: clickhouse.Numbers(d.Received)},
 			{Name: "latest", Type: "String", Data: packed(&d.Latest)},
 		},
-	}
+	}, witness: func() witness { return s.devicesWitness(c.Month) }}
 }
 
 // reports returns the insert of one month's reports.
-func (s *store) reports(c *readings.Reports) clickhouse.InsertOptions {
+func (s *store) reports(c *readings.Reports) group {
 	table, n := tableOf("reports", s.sink.cfg.Generation), c.Rows()
 	labels := clickhouse.Map(c.LabelEnds, packed(&c.LabelNames), packed(&c.LabelValues))
-	return clickhouse.InsertOptions{
+	return group{InsertOptions: clickhouse.InsertOptions{
 		Table: table, Token: s.token(table, c.Month), Rows: n,
 		Columns: []clickhouse.Column{
 			texts("client", &c.Client),
@@ -98,13 +98,13 @@ func (s *store) reports(c *readings.Reports) clickhouse.InsertOptions {
 			{Name: "partition", Type: "UInt32", Data: clickhouse.SameUint32(uint32(s.of.Partition), n)},
 			{Name: "offset", Type: "UInt64", Data: clickhouse.Numbers(c.Offset)},
 		},
-	}
+	}, witness: func() witness { return s.reportsWitness(c) }}
 }
 
 // duplicates returns the insert of one month's duplicates.
-func (s *store) duplicates(c *readings.Duplicates) clickhouse.InsertOptions {
+func (s *store) duplicates(c *readings.Duplicates) group {
 	table, n := tableOf("duplicates", s.sink.cfg.Generation), c.Rows()
-	return clickhouse.InsertOptions{
+	return group{InsertOptions: clickhouse.InsertOptions{
 		Table: table, Token: s.token(table, c.Month), Rows: n,
 		Columns: []clickhouse.Column{
 			texts("client", &c.Client),
@@ -117,7 +117,7 @@ func (s *store) duplicates(c *readings.Duplicates) clickhouse.InsertOptions {
 			{Name: "offset", Type: "UInt64", Data: clickhouse.Numbers(c.Offset)},
 			{Name: "original", Type: "UInt64", Data: clickhouse.Numbers(c.Original)},
 		},
-	}
+	}, witness: func() witness { return s.duplicatesWitness(c) }}
 }
 
 func texts(name string, c *readings.Coded) clickhouse.Column {

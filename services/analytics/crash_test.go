@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -26,6 +27,7 @@ type mortal struct {
 	at    int64 // 2n: before the n-th insert; 2n+1: after it
 	calls atomic.Int64
 	dead  chan struct{}
+	done  []clickhouse.InsertOptions // read it once dead is closed
 }
 
 func (m *mortal) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, error) {
@@ -38,6 +40,7 @@ func (m *mortal) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, e
 		return 0, errDead
 	}
 	sent, err := m.tables.Insert(ctx, o)
+	m.done = append(m.done, o)
 	if n == m.at/2 {
 		close(m.dead)
 		return 0, errors.Join(errDead, err)
@@ -98,6 +101,81 @@ func TestCrashes(t *testing.T) {
 				t.Errorf("blocks stored again: got %v, want 1", n)
 			}
 		})
+	}
+}
+
+// TestTheTokenOutlivesThePart is what a kill of ClickHouse can leave behind: it comes after the token of a part was noted and before the
+// part was committed. The worker dies with its block inserted, parts of it are gone, and ClickHouse drops a repetition.
+func TestTheTokenOutlivesThePart(t *testing.T) {
+	const reports = 40
+	for name, every := range map[string]int{"of all": 1, "of some": 3} {
+		t.Run(name, func(t *testing.T) {
+			s := newStand(t)
+			s.lose(t, 13, every, Config{MaxRows: 100}, func() {
+				for n := range reports {
+					s.retry(t, over(n))
+					if n == 10 {
+						s.retry(t, over(n))
+					}
+				}
+			})
+			stop := run(t, s.service(t, Config{MaxRows: 7}))
+			s.eventually(t, reports, "SELECT uniqExact(`offset`) FROM "+s.ch.Table("reports"))
+			s.eventually(t, reports*4, "SELECT uniqExact(`offset`, `index`) FROM "+s.ch.Table("readings"))
+			stop()
+			s.exactly(t, reports)
+			s.repeated(t)
+		})
+	}
+	t.Run("of facts", func(t *testing.T) {
+		const facts = 30
+		s := newStand(t)
+		s.lose(t, 2, 2, Config{MaxRows: 20}, func() {
+			for n := range facts {
+				s.tell(t, told("c1", "o1", 1, schemas.ProvisioningStep, n%2*40*24*3600+n))
+			}
+		})
+		run(t, s.service(t, Config{MaxRows: 7}))
+		s.eventually(t, facts, "SELECT count() FROM "+s.ch.Table("order_facts"))
+		s.eventually(t, facts, "SELECT uniqExact(`offset`) FROM "+s.ch.Table("order_facts"))
+	})
+}
+
+// lose lets a service insert a block of so many inserts, die, and ClickHouse lose every n-th of its parts, but no token.
+func (s *stand) lose(t testing.TB, inserts int64, every int, cfg Config, feed func()) {
+	t.Helper()
+	first := &mortal{tables: s.ch, at: 2*inserts - 1, dead: make(chan struct{})}
+	cfg.MaxAge, cfg.Drain = time.Hour, time.Millisecond
+	victim, err := newService(cfg, s.log, s.ch, first, quiet, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := run(t, victim)
+	feed()
+	<-first.dead
+	stop()
+	var parts []string
+	for i, o := range first.done {
+		part := fmt.Sprintf("active AND database = %s AND table = %s AND partition = '%s'",
+			clickhouse.Quote(s.ch.Database()), clickhouse.Quote(o.Table), o.Token[len(o.Token)-len("202611"):])
+		var path string
+		if err := s.ch.Scan(t.Context(), "SELECT path FROM system.parts WHERE "+part, &path); err != nil {
+			t.Fatalf("%s: %v", part, err)
+		}
+		if parts = append(parts, part); i%every == 0 {
+			if err := os.RemoveAll(path); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	clickhousetest.Kill(t, s.ch)
+	for i, o := range first.done {
+		if _, err := s.ch.Insert(t.Context(), o); err != nil {
+			t.Fatalf("repeat the insert: %v", err)
+		}
+		if n := s.count(t, "SELECT count() FROM system.parts WHERE "+parts[i]); (n == 0) != (i%every == 0) {
+			t.Fatalf("%s: %d parts: a token does not outlive its part, then nothing here needs doing", parts[i], n)
+		}
 	}
 }
 

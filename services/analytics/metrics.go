@@ -55,6 +55,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
+// inserted counts an insert of so many bytes.
+func (m *metrics) inserted(o *clickhouse.InsertOptions, bytes int) {
+	m.bytes.Add(float64(bytes))
+	m.inserts.WithLabelValues(o.Table).Inc()
+	m.rows.WithLabelValues(o.Table).Add(float64(o.Rows))
+}
+
 // retryMetrics tell of the windows in which retries are recognised, over the partitions this process owns.
 type retryMetrics struct {
 	entries, bytes prometheus.Gauge

@@ -117,9 +117,13 @@ type orderRows struct {
 	version, step, steps, attempt []int32
 	time                          []int64
 	offset                        []uint64
+	first                         clients.Row
 }
 
 func (m *orderRows) add(row clients.Row, r *eventlog.Record) {
+	if len(m.offset) == 0 {
+		m.first = row
+	}
 	for i := range orderTexts {
 		text := orderTexts[i].of(&row)
 		m.texts[i] = append(binary.AppendUvarint(m.texts[i], uint64(len(text))), text...)
@@ -156,7 +160,7 @@ func (s *orderStore) Store(ctx context.Context) error {
 }
 
 // group returns the insert of one month.
-func (s *orderStore) group(m *orderRows) clickhouse.InsertOptions {
+func (s *orderStore) group(m *orderRows) group {
 	table, n := tableOf("order_facts", s.sink.cfg.Generation), len(m.offset)
 	columns := make([]clickhouse.Column, 0, 8+len(orderTexts))
 	columns = append(columns, []clickhouse.Column{
@@ -172,5 +176,16 @@ func (s *orderStore) group(m *orderRows) clickhouse.InsertOptions {
 	for i, text := range orderTexts {
 		columns = append(columns, clickhouse.Column{Name: text.name, Type: "String", Data: clickhouse.Packed(m.texts[i], n)})
 	}
-	return clickhouse.InsertOptions{Table: table, Token: s.token(table, m.month), Rows: n, Columns: columns}
+	return group{
+		InsertOptions: clickhouse.InsertOptions{Table: table, Token: s.token(table, m.month), Rows: n, Columns: columns},
+		witness:       func() witness { return s.factsWitness(m) },
+	}
+}
+
+// factsWitness is told by the event's id from one of a topic that was deleted and created again.
+func (s *orderStore) factsWitness(m *orderRows) witness {
+	return witness{
+		fmt.Sprintf("client = ? AND order_id = ? AND topic = ? AND `offset` = %d AND partition = %d AND event_id = ?", m.offset[0], s.of.Partition),
+		[]any{m.first.Client, m.first.OrderID, string(s.of.Topic), m.first.EventID},
+	}
 }

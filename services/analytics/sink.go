@@ -16,6 +16,8 @@ type tables interface {
 	// Insert stores one block of a table. It is idempotent for equal tokens and returns the bytes it sent once all of it is
 	// durable.
 	Insert(ctx context.Context, o clickhouse.InsertOptions) (int, error)
+	// Has tells whether a row of a table meets a condition, and whether that is sure, see clickhouse.Client.
+	Has(ctx context.Context, table, condition string, args ...any) (there, sure bool, err error)
 	// Query finds all that was inserted before.
 	Query(ctx context.Context, query string, args ...any) (clickhouse.Rows, error)
 	// Table returns a table's name, quoted for a statement.
@@ -27,8 +29,8 @@ type tables interface {
 //  1. Its rows are grouped by table and month. Each group is one insert, one part, one token:
 //     "g<generation>-<topic id>:<topic>:<partition>:<first>-<last>:<table>:<month>". Crash: nothing is stored; the equal block of
 //     the next owner stores it.
-//  2. Groups are inserted one after the other. Crash between two: the next owner inserts all of them, and the token removes
-//     those that are there. Rollups come before their readings: who finds a reading finds it in them.
+//  2. Groups are inserted one after the other. Crash between two: the next owner inserts those that it does not find, see
+//     store.insert. Rollups come before their readings: who finds a reading finds it in them.
 //  3. Its dead letters are appended to the log. Crash before the offset is committed: they are appended again, with
 //     the same event ids.
 //

@@ -19,8 +19,9 @@ type store struct {
 	of    eventlog.Block
 	block *block
 
-	sorted bool
-	done   int // inserts that are in
+	sorted  bool
+	done    int  // inserts that are in
+	doubted bool // an insert failed: what became of it is not known
 }
 
 // Store implements eventlog.Storer. A repeated call goes on where the last one failed.
@@ -50,7 +51,7 @@ func (s *store) insertAll(ctx context.Context) error {
 	rows := &s.block.rows
 	if !s.sorted {
 		rows.Sort()
-		rows.Summarize(uint32(s.of.Partition))
+		rows.Summarize(readings.Source{Name: s.source(), Partition: uint32(s.of.Partition), Last: int64(s.of.Last)})
 		s.sorted = true
 	}
 	for ; s.done < s.inserts(); s.done++ {
@@ -75,7 +76,7 @@ func (s *store) inserts() int {
 }
 
 // group returns the i-th insert of the block. Each is one table and one month.
-func (s *store) group(i int) clickhouse.InsertOptions {
+func (s *store) group(i int) group {
 	rows := &s.block.rows
 	if report := i - perMonth*len(rows.Readings); report >= len(rows.Reports) {
 		return s.duplicates(rows.Duplicates[report-len(rows.Reports)])
@@ -97,21 +98,14 @@ func (s *store) group(i int) clickhouse.InsertOptions {
 	}
 }
 
-func (s *store) insert(ctx context.Context, o clickhouse.InsertOptions) error {
-	sent, err := s.sink.ch.Insert(ctx, o)
-	if err != nil {
-		return err
-	}
-	s.sink.metrics.bytes.Add(float64(sent))
-	s.sink.metrics.inserts.WithLabelValues(o.Table).Inc()
-	s.sink.metrics.rows.WithLabelValues(o.Table).Add(float64(o.Rows))
-	return nil
-}
-
 // token names a group for as long as anybody may insert it again.
 func (s *store) token(table string, month readings.Month) string {
-	return fmt.Sprintf("g%d-%s:%s:%d:%d-%d:%s:%d",
-		s.sink.cfg.Generation, s.of.TopicID, s.of.Topic, s.of.Partition, s.of.First, s.of.Last, table, month)
+	return fmt.Sprintf("g%d-%s:%d-%d:%s:%d", s.sink.cfg.Generation, s.source(), s.of.First, s.of.Last, table, month)
+}
+
+// source names the partition that the block is from.
+func (s *store) source() string {
+	return fmt.Sprintf("%s:%s:%d", s.of.TopicID, s.of.Topic, s.of.Partition)
 }
 
 func (s *store) bury(ctx context.Context) error {

@@ -75,7 +75,8 @@ ORDER BY (client, device, appended)
 {{range .Rollups}}
 -- A row is what one block adds to a bucket. Rows of equal key are merged in the background: the public view finishes that when
 -- it is asked. latest packs the last reading's rank (52 bits of microseconds, 12 of the partition, 44 of the offset, 20 of
--- the index) and the bits of its value into one number, whose maximum is the last.
+-- the index) and the bits of its value into one number, whose maximum is the last. Rows without a client are marks: they tell up to
+-- which offset (latest) a partition of the log (metric) is in the table.
 CREATE TABLE IF NOT EXISTS {{$.Table .Name}}{{$.OnCluster}}
 (
     client LowCardinality(String),
@@ -95,7 +96,7 @@ ORDER BY (client, device, metric, time)
 {{end}}
 
 -- What each block knows of a series in a month. latest is the last reading as a text whose greatest is the last: its rank in 16
--- big-endian bytes, its type in one, the bits of its value (or of its integer) in eight, and its text.
+-- big-endian bytes, its type in one, the bits of its value (or of its integer) in eight, and its text. Rows without a client are marks.
 CREATE TABLE IF NOT EXISTS {{.Table "devices"}}{{.OnCluster}}
 (
     client   LowCardinality(String),

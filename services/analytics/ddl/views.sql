@@ -26,6 +26,7 @@ SELECT
     reinterpretAsFloat64(toUInt64(max(t.latest))) AS last,
     fromUnixTimestamp64Micro(toInt64(bitShiftRight(max(t.latest), 140)), 'UTC') AS last_time
 FROM {{$.Table .Name}} AS t
+WHERE t.client != '' -- a mark, see package readings
 GROUP BY client, device, metric, time;
 {{end}}
 
@@ -50,6 +51,7 @@ FROM
             type = 1, toString(reinterpretAsInt64(bits)),
             toString(reinterpretAsFloat64(bits))) AS last
     FROM {{.Table "devices"}} AS t
+    WHERE t.client != '' -- a mark
     GROUP BY client, device, metric
 ) AS d
 GROUP BY client, device;
