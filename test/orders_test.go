@@ -165,8 +165,11 @@ func (in *inputs) check(t *testing.T, s *system) {
 			do(r, event)
 		}
 	}
-	different := "nothing was read"
+	different, before := "nothing was read", ""
 	for deadline := time.Now().Add(patience); different != "" && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if different != before { // provisioning goes on
+			before, deadline = different, time.Now().Add(patience)
+		}
 		folded, latest, answers := map[string]schemas.ClientState{}, map[string]schemas.ClientState{}, map[[2]string]int{}
 		read(eventlog.TopicClientState, func(_ *eventlog.Record, e schemas.Event) {
 			latest[e.(*schemas.ClientState).Client] = *e.(*schemas.ClientState)

@@ -11,7 +11,6 @@ import (
 // TestTheDiskIsFull has the embedded engines on a disk that somebody else fills: first the tables take nothing, then the log, then
 // nothing at all fits. It is freed, and later the tree is killed.
 func TestTheDiskIsFull(t *testing.T) {
-	onlyEmbedded(t)
 	disk := smalldisk.New(t, 1500<<20)
 	s := up(t, disk.Dir, "--block-age", "100ms", "--confirm", "2s")
 	r := newTraffic(s.Gateway, 4, 20*time.Millisecond, 0)

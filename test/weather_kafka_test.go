@@ -24,7 +24,6 @@ func (s *system) addresses() []string {
 // TestKafkaIsAway has a gateway of its own beside the system that holds the brokers, which is stopped, so that it takes connections
 // and answers nothing, then goes on, then is killed, so that connections are refused, and comes back.
 func TestKafkaIsAway(t *testing.T) {
-	onlyEmbedded(t)
 	s := up(t, t.TempDir())
 	const confirm, senders = 2 * time.Second, 50
 	door := s.beside(nil, "gateway", "--listen", "127.0.0.1:0", "--confirm", confirm.String())

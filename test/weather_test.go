@@ -33,14 +33,6 @@ func (s *system) beside(instead map[string]string, args ...string) *system {
 	return p
 }
 
-// onlyEmbedded skips a test of what the embedded broker does when it is run on other brokers.
-func onlyEmbedded(t *testing.T) {
-	t.Helper()
-	if os.Getenv("FIELDLOG_TEST_BROKERS") != "" {
-		t.Skip("it is about the embedded broker")
-	}
-}
-
 // signal sends a signal to the process alone.
 func (s *system) signal(sig syscall.Signal) {
 	s.t.Helper()
