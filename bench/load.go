@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // shape is what a request looks like.
@@ -63,7 +65,7 @@ func load(ctx context.Context, url string, s shape, d time.Duration, perSecond f
 					return
 				}
 				if next = next.Add(interval); interval > 0 {
-					wait(ctx, time.Until(next))
+					pause.For(ctx, time.Until(next))
 				}
 			}
 		})
@@ -74,15 +76,6 @@ func load(ctx context.Context, url string, s shape, d time.Duration, perSecond f
 	default:
 	}
 	return acknowledged.Load(), err
-}
-
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // post sends one request. A request that the end of the run cuts off is not an acknowledged one.

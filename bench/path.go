@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // path measures the whole way, from a request to a stored row, and then the delay at half that load.
@@ -91,7 +93,7 @@ func stored(ctx context.Context, clickhouse string, want int64) error {
 		case got > want:
 			return fmt.Errorf("%d readings were acknowledged, %d are stored", want, got)
 		}
-		wait(ctx, 20*time.Millisecond)
+		pause.For(ctx, 20*time.Millisecond)
 	}
 }
 
@@ -106,7 +108,7 @@ func (b *bench) delay(ctx context.Context, dir string, s shape, perSecond float6
 		_, err := load(ctx, up.ready["gateway"]+"/v1/telemetry", s, b.load+time.Second, perSecond)
 		loaded <- err
 	}()
-	wait(ctx, time.Second) // the first second is a start, not a steady state
+	pause.For(ctx, time.Second) // the first second is a start, not a steady state
 	delays, err := b.probes(ctx, up)
 	err = errors.Join(err, <-loaded)
 	_, stopped := up.stop()
@@ -132,7 +134,7 @@ func (b *bench) probes(ctx context.Context, up *child) (delays []time.Duration, 
 			delay, err := probe(ctx, up, n)
 			answers <- found{delay, err}
 		}(sent)
-		wait(ctx, 73*time.Millisecond)
+		pause.For(ctx, 73*time.Millisecond)
 	}
 	for range sent {
 		answer := <-answers
@@ -157,6 +159,6 @@ func probe(ctx context.Context, up *child, n int) (time.Duration, error) {
 		if time.Since(begin) > 30*time.Second {
 			return 0, fmt.Errorf("report %d was not found within 30 s", n)
 		}
-		wait(ctx, 20*time.Millisecond)
+		pause.For(ctx, 20*time.Millisecond)
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
-	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -115,7 +115,8 @@ func (s *Service) Lag() (lag int64) {
 
 // prepare makes the tables. While ClickHouse is away it tries again; what ClickHouse refuses is returned.
 func (s *Service) prepare(ctx context.Context) error {
-	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+	var retry pause.Backoff
+	for ctx.Err() == nil {
 		err := schema{cfg: s.cfg, ch: s.ch}.apply(ctx)
 		if err == nil {
 			s.ready.Store(true)
@@ -128,22 +129,7 @@ func (s *Service) prepare(ctx context.Context) error {
 		}
 		s.logger.Warn("cannot make the tables yet", "class", class, "error", err)
 		s.metrics.failures.WithLabelValues(string(class)).Inc()
-		pause(ctx, wait/2+rand.N(wait))
+		retry.Wait(ctx)
 	}
 	return nil
-}
-
-// Waits between attempts, doubled each time, with jitter.
-const (
-	firstWait = 100 * time.Millisecond
-	lastWait  = 10 * time.Second
-)
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

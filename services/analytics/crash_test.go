@@ -67,6 +67,7 @@ func TestCrashes(t *testing.T) {
 	for at := range int64(26) {
 		t.Run(fmt.Sprintf("at half insert %d", at), func(t *testing.T) {
 			s := newStand(t)
+			s.watch(t)
 			first := &mortal{tables: s.ch, at: at, dead: make(chan struct{})}
 			victim, err := newService(Config{MaxRows: 100, MaxAge: time.Hour, Drain: time.Millisecond}, s.log, s.ch, first, quiet, nil)
 			if err != nil {
@@ -97,6 +98,9 @@ func TestCrashes(t *testing.T) {
 			stop()
 			s.exactly(t, reports)
 			s.repeated(t)
+			if n := s.count(t, "SELECT sum(n) FROM "+s.ch.Table("own")); n != reports*4 {
+				t.Errorf("a view saw %d readings", n)
+			}
 			if n := value(t, heir.metrics.again); n != 1 {
 				t.Errorf("blocks stored again: got %v, want 1", n)
 			}
@@ -175,6 +179,22 @@ func (s *stand) lose(t testing.TB, inserts int64, every int, cfg Config, feed fu
 		}
 		if n := s.count(t, "SELECT count() FROM system.parts WHERE "+parts[i]); (n == 0) != (i%every == 0) {
 			t.Fatalf("%s: %d parts: a token does not outlive its part, then nothing here needs doing", parts[i], n)
+		}
+	}
+}
+
+// watch makes the tables, and a view of readings that sees each block once.
+func (s *stand) watch(t testing.TB) {
+	t.Helper()
+	if err := (schema{cfg: Config{}.withDefaults(), ch: s.ch}).apply(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{
+		"CREATE TABLE " + s.ch.Table("own") + " (n SimpleAggregateFunction(sum, UInt64)) ENGINE = AggregatingMergeTree ORDER BY () SETTINGS non_replicated_deduplication_window = 100",
+		"CREATE MATERIALIZED VIEW " + s.ch.Table("own_view") + " TO " + s.ch.Table("own") + " AS SELECT count() AS n FROM " + s.ch.Table("readings_g1"),
+	} {
+		if err := s.ch.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -16,8 +16,8 @@ type tables interface {
 	// Insert stores one block of a table. It is idempotent for equal tokens and returns the bytes it sent once all of it is
 	// durable.
 	Insert(ctx context.Context, o clickhouse.InsertOptions) (int, error)
-	// Has tells whether a row of a table meets a condition, and whether that is sure, see clickhouse.Client.
-	Has(ctx context.Context, table, condition string, args ...any) (there, sure bool, err error)
+	// Look tells whether a row of a table meets a condition.
+	Look(ctx context.Context, table, condition string, args ...any) (clickhouse.Sight, error)
 	// Query finds all that was inserted before.
 	Query(ctx context.Context, query string, args ...any) (clickhouse.Rows, error)
 	// Table returns a table's name, quoted for a statement.

@@ -17,9 +17,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
-	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -59,10 +59,11 @@ func New(cfg Config, log *eventlog.Log, logger *slog.Logger) *Directory {
 // Run follows the log until ctx ends, and returns nil. While the log is away it tries again.
 func (d *Directory) Run(ctx context.Context) error {
 	defer d.ready.Store(false)
-	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+	var retry pause.Backoff
+	for ctx.Err() == nil {
 		if err := d.follow(ctx); ctx.Err() == nil {
 			d.logger.Warn("cannot follow clients for now", "error", err)
-			pause(ctx, wait/2+rand.N(wait))
+			retry.Wait(ctx)
 		}
 	}
 	return nil
@@ -125,19 +126,4 @@ func (d *Directory) read(ctx context.Context, o eventlog.ReadOptions, taken func
 		}
 	}
 	return nil
-}
-
-// Waits between attempts, doubled each time, with jitter.
-const (
-	firstWait = 100 * time.Millisecond
-	lastWait  = 10 * time.Second
-)
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -3,10 +3,11 @@ package gateway
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/projections/duplicates"
@@ -65,10 +66,13 @@ func (r *retries) run(ctx context.Context) {
 	}
 	f := &following{ctx: ctx, follower: follower, indexes: map[eventlog.Partition]*index{}}
 	r.follow(f)
+	var retry pause.Backoff
 	for ctx.Err() == nil {
 		if err := follower.Poll(ctx, r.take, r.passed); err != nil && ctx.Err() == nil {
 			r.logger.Warn("cannot follow the log for now", "error", err)
-			pause(ctx)
+			retry.Wait(ctx)
+		} else {
+			retry.Reset()
 		}
 		r.retire(f)
 	}
@@ -81,16 +85,6 @@ func (r *retries) follow(f *following) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.following = f
-}
-
-// pause waits before the next attempt.
-func pause(ctx context.Context) {
-	timer := time.NewTimer(time.Second/2 + rand.N(time.Second))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }
 
 // retire gives up the indexes that were not asked for as long as the window: the next report with an id begins anew. A
@@ -136,6 +130,7 @@ func (r *retries) begin(p eventlog.Partition) *index {
 
 // start finds where an index begins, for as long as it takes.
 func (r *retries) start(f *following, p eventlog.Partition, x *index) {
+	var retry pause.Backoff
 	for f.ctx.Err() == nil {
 		first, end, err := r.reach(f.ctx, p)
 		if err == nil {
@@ -144,7 +139,7 @@ func (r *retries) start(f *following, p eventlog.Partition, x *index) {
 			return
 		}
 		r.logger.Warn("cannot look for retries yet", "partition", p, "error", err)
-		pause(f.ctx)
+		retry.Wait(f.ctx)
 	}
 }
 

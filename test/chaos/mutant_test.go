@@ -40,7 +40,7 @@ var mutants = []mutant{
 		name: "no token",
 		edits: []edit{
 			{"internal/clickhouse/insert.go", `values.Set("insert_deduplication_token", o.Token)`, `values.Set("deduplicate_insert", "disable")`},
-			{"services/analytics/insert.go", "if s.of.Again || s.doubted {", "if false {"}, // nor does it look
+			{"services/analytics/insert.go", "if s.of.Again || s.doubted {", "if false {"}, // nor a look
 		},
 		act: loseAnswers, caught: []kind{doubled}, audited: true,
 	},
@@ -87,7 +87,7 @@ func (m *mutant) build(t *testing.T) string {
 		if n := strings.Count(string(text), e.from); n != 1 {
 			t.Fatalf("%s holds %q %d times, and must once: bring the mutant up to date", e.file, e.from, n)
 		}
-		replaced[source] = filepath.Join(dir, filepath.Base(e.file))
+		replaced[source] = filepath.Join(dir, strings.ReplaceAll(e.file, "/", "_"))
 		if err := os.WriteFile(replaced[source], []byte(strings.Replace(string(text), e.from, e.to, 1)), 0o644); err != nil {
 			t.Fatal(err)
 		}
