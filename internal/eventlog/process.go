@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // Processor decides what follows from the inputs of one partition. It belongs to one goroutine. When anything fails it is thrown
@@ -76,13 +77,14 @@ func (l *Log) Process(o ProcessOptions) (*Process, error) {
 
 // Run processes until ctx ends, then lets the transactions under way end and returns nil.
 func (p *Process) Run(ctx context.Context) error {
-	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+	var retry pause.Backoff
+	for ctx.Err() == nil {
 		err := p.log.Share(ctx, p.opts.Group, p.opts.Inputs[0], p.own)
 		if err == nil {
 			return nil
 		}
 		p.log.logger.Warn("cannot share partitions for now", "group", p.opts.Group, "error", err)
-		rest(ctx, wait/2+rand.N(wait))
+		retry.Wait(ctx)
 	}
 	return nil
 }
@@ -113,21 +115,22 @@ const fencedWait = 5 * time.Second
 // own processes a partition for as long as this member has it.
 func (p *Process) own(ctx context.Context, partition Partition) error {
 	defer p.behind(partition, 0)
-	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+	var retry pause.Backoff
+	for ctx.Err() == nil {
 		progress, err := p.hold(ctx, partition)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if progress {
-			wait = firstWait
+			retry.Reset()
 		}
 		p.log.metrics.transactions.WithLabelValues(string(p.opts.Group), "failed").Inc()
 		p.log.logger.Warn("will take over anew", "group", p.opts.Group, "partition", partition, "error", err)
-		pause := wait/2 + rand.N(wait)
+		wait := retry.Next()
 		if errors.Is(err, ErrFenced) {
-			pause += fencedWait
+			wait += fencedWait
 		}
-		rest(ctx, pause)
+		pause.For(ctx, wait)
 	}
 	return nil
 }
@@ -170,14 +173,5 @@ func (p *Process) hold(ctx context.Context, partition Partition) (progress bool,
 		p.behind(partition, feed.lag())
 		p.log.metrics.transactions.WithLabelValues(string(p.opts.Group), "committed").Inc()
 		p.log.metrics.processed.WithLabelValues(string(p.opts.Group)).Add(float64(len(inputs)))
-	}
-}
-
-func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,18 +23,15 @@ var errRefused = errors.New("refused")
 // exists and may run any number of times, from any number of processes. While brokers or registry do not answer it
 // tries again until ctx ends. A topic or schema that stands in the way is an error at once.
 func (l *Log) Setup(ctx context.Context) error {
-	wait := 100 * time.Millisecond
+	var retry pause.Backoff
 	for {
 		err := l.setup(ctx)
 		if err == nil || errors.Is(err, errRefused) || ctx.Err() != nil {
 			return err
 		}
-		l.logger.Warn("the log is not there yet", "error", err, "retry_in", wait)
-		select {
-		case <-ctx.Done():
+		l.logger.Warn("the log is not there yet", "error", err)
+		if retry.Wait(ctx); ctx.Err() != nil {
 			return err
-		case <-time.After(wait):
-			wait = min(2*wait, 5*time.Second)
 		}
 	}
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -125,6 +126,7 @@ func (w *worker) receive() {
 
 // foldPending folds records until a block is due or none is left.
 func (w *worker) foldPending() {
+	var retry pause.Backoff
 	for len(w.pending) > 0 && !w.open.due && w.ctx.Err() == nil {
 		k := w.pending[0]
 		if k.Attrs.IsControl() {
@@ -140,9 +142,10 @@ func (w *worker) foldPending() {
 		rows, bytes, err := w.fold.Add(w.ctx, &w.view)
 		if err != nil {
 			w.complain("fold a record", err)
-			w.pause()
+			retry.Wait(w.ctx)
 			continue
 		}
+		retry.Reset()
 		w.added(Offset(k.Offset), rows, bytes)
 		w.taken()
 	}
@@ -276,32 +279,16 @@ func (w *worker) finish() {
 	}
 }
 
-// Waits between attempts, doubled each time, with jitter.
-const (
-	firstWait = 50 * time.Millisecond
-	lastWait  = 10 * time.Second
-)
-
 // persist tries until it succeeds, the partition is no longer ours, or the member is stale.
 func (w *worker) persist(doing string, try func() error) error {
-	for wait := firstWait; ; wait = min(2*wait, lastWait) {
+	var retry pause.Backoff
+	for {
 		err := try()
 		if err == nil || errors.Is(err, errLost) || errors.Is(err, errStale) || w.ctx.Err() != nil {
 			return err
 		}
 		w.complain(doing, err)
-		w.sleep(wait/2 + rand.N(wait))
-	}
-}
-
-func (w *worker) pause() { w.sleep(firstWait + rand.N(firstWait)) }
-
-func (w *worker) sleep(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.ctx.Done():
+		retry.Wait(w.ctx)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // sender sends what one source tells over one connection.
@@ -59,14 +61,14 @@ func (s *sender) send(ctx context.Context) error {
 		}
 		if err != nil && !neverLeft(err) {
 			s.fleet.unanswered(len(s.reports), err)
-			pause(ctx, max(reply.retryAfter, backoff(attempt)))
+			pause.For(ctx, max(reply.retryAfter, backoff(attempt)))
 			break
 		}
 		if err != nil && attempt == 0 {
 			s.fleet.logger.Warn("cannot reach the gateway, trying again", "error", err)
 		}
 		s.fleet.metrics.retries.Inc()
-		pause(ctx, max(reply.retryAfter, backoff(attempt)))
+		pause.For(ctx, max(reply.retryAfter, backoff(attempt)))
 		if ctx.Err() != nil {
 			s.fleet.metrics.reports.WithLabelValues(outcomeUnsent).Add(float64(len(s.reports)))
 			break
@@ -120,13 +122,4 @@ func retryAfter(h http.Header) time.Duration {
 func backoff(attempt int) time.Duration {
 	full := min(100*time.Millisecond<<min(attempt, 10), 5*time.Second)
 	return full/2 + rand.N(full/2)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
