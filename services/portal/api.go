@@ -195,13 +195,15 @@ func (a *api) events(ctx context.Context, topic string, query url.Values) ([]lin
 	}
 }
 
-// follow calls do with the data of each server-sent event until the stream or ctx ends.
-func (a *api) follow(ctx context.Context, path string, query url.Values, do func(data []byte) error) error {
+// follow calls opened once it is told of everything that happens from then on, and do with the data of each server-sent event, until
+// the stream or ctx ends.
+func (a *api) follow(ctx context.Context, path string, query url.Values, opened func(), do func(data []byte) error) error {
 	res, err := a.send(ctx, call{method: http.MethodGet, path: path, query: query, header: http.Header{"Accept": {"text/event-stream"}}})
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
+	opened()
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, 2<<20)
 	for lines.Scan() {

@@ -107,7 +107,7 @@ func (p *Portal) followEvents(v *visit) error {
 		return nil // the browser is gone
 	}
 	query := eventBrowser{Key: q.Get("key"), Partition: q.Get("partition")}.query()
-	err = p.api.follow(ctx, "/v1/topics/"+url.PathEscape(topic)+"/events", query, func(data []byte) error {
+	err = p.api.follow(ctx, "/v1/topics/"+url.PathEscape(topic)+"/events", query, func() {}, func(data []byte) error {
 		var l line
 		if err := json.Unmarshal(data, &l); err != nil {
 			return err

@@ -89,8 +89,8 @@ func (p *Portal) live(v *visit) error {
 	return nil
 }
 
-// watch puts the newest news into the channel until ctx ends. When the gateway goes away it comes back to it: what was missed is
-// news too.
+// watch puts the newest news into the channel until ctx ends. That it has begun to watch is news as well: what happened since the
+// page was made, or while the gateway was away, is not on it.
 func (p *Portal) watch(ctx context.Context, path string, news chan string) {
 	tell := func(text string) {
 		select {
@@ -101,12 +101,12 @@ func (p *Portal) watch(ctx context.Context, path string, news chan string) {
 	}
 	for ctx.Err() == nil {
 		first := path != "/v1/clients"
-		err := p.api.follow(ctx, path, nil, func(data []byte) error {
+		err := p.api.follow(ctx, path, nil, func() { tell("") }, func(data []byte) error {
 			var c client
 			if err := json.Unmarshal(data, &c); err != nil {
 				return err
 			}
-			if !first { // the state as it is comes first, and the page has it
+			if !first { // the state as it is comes first, which is no change to put into words
 				tell(c.words())
 			}
 			first = false
@@ -115,7 +115,6 @@ func (p *Portal) watch(ctx context.Context, path string, news chan string) {
 		if ctx.Err() == nil {
 			p.logger.Debug("the stream of the gateway ended", "error", err)
 			pause(ctx, 2*time.Second)
-			tell("")
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -164,6 +165,35 @@ func (s *stand) withOrder() {
 	s.on("GET /v1/topics/orders/events", 200, `{"topic":"orders","partition":1,"offset":2,"key":"<b>","subject":"dev.fieldlog.OrderPlaced","event":{"client":"<b>"},"headers":{"traceparent":"00-1"}}
 {"topic":"orders","partition":1,"offset":3,"key":"k","reason":"not_ours","detail":"<b>","value":"AAEC"}
 `)
+}
+
+// TestLive holds that a page is told to look again as soon as it is listened for it: what changed after the page was made, and before
+// that, comes in no other way.
+func TestLive(t *testing.T) {
+	s := newStand(t, "")
+	s.on("GET /v1/clients/cliente02/events", 200, "event: client\ndata: {\"client\":\"cliente02\"}\n\n")
+	s.on("GET /v1/clients", 200, ": open\n\n")
+	server := httptest.NewServer(s.portal)
+	defer server.Close()
+	for _, path := range []string{"/live", "/live?client=cliente02"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := server.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(res.Body); ; {
+			if !lines.Scan() {
+				t.Fatalf("%s: got %d and no change: %v", path, res.StatusCode, lines.Err())
+			}
+			if lines.Text() == "event: change" {
+				break
+			}
+		}
+		res.Body.Close()
+	}
 }
 
 // TestPages asks for every page, with what is hostile in the data, and holds the parts that a screen reader goes by.
