@@ -47,7 +47,7 @@ func (f *portalFlags) service(ctx context.Context, c *products.Catalogue, log *e
 	cfg := f.cfg
 	cfg.Products = c
 	sources := portal.Sources{
-		Log: log, Tables: tables, Traces: story.New(log, tables), Letters: &portalDesk{log: log}, Operators: portalOperators{log}, Readers: readers,
+		Log: log, Tables: tables, Traces: story.New(log, tables), Letters: &portalDesk{log: log}, Readers: readers,
 	}
 	site, err := portal.New(cfg, sources, logger, reg)
 	if err != nil {

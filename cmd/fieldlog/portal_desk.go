@@ -1,7 +1,6 @@
 package main
 
 //	services/portal -> portalDesk -> services/deadletters -> topic deadletters
-//	               `-> portalOperators -> topic provisioning
 
 import (
 	"context"
@@ -71,16 +70,4 @@ func (d *portalDesk) decide(ctx context.Context, id, who, why string,
 		made.Detail = "it is not open any more, or not there"
 	}
 	return made, err
-}
-
-// portalOperators appends what operators decide.
-type portalOperators struct{ log *eventlog.Log }
-
-// Intervene implements portal.Operators.
-func (o portalOperators) Intervene(ctx context.Context, i portal.Intervention) error {
-	event := intervention(i.Client, i.OrderID, i.Version, i.Action, i.Why, i.TraceID)
-	event.By, event.Origin = i.By, "portal"
-	event.EventType = "fieldlog.portal.provisioning." + i.Client + "." + string(i.Action)
-	_, err := o.log.Append(ctx, event)
-	return err
 }

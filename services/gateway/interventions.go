@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/fieldlog/fieldlog/schemas"
 )
@@ -26,13 +27,18 @@ func (g *Gateway) postAbandon(rw http.ResponseWriter, r *http.Request) int {
 func (o *ordering) intervene(action schemas.Intervention, in ...schemas.OrderStatus) *problem {
 	m := &o.model
 	m.OrderID, m.Client = o.r.PathValue("order"), or(m.Client, o.r.URL.Query().Get("client"))
+	if wrong := o.expect(); wrong != nil {
+		return wrong
+	}
 	owner, order, err := o.g.known(m.Client, m.OrderID)
 	switch {
 	case err != nil:
 		return newProblem(http.StatusConflict, err.Error())
 	case order == nil:
 		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no order %q", m.OrderID))
-	case !statusIn(order.Status, in):
+	case m.ExpectedVersion != nil && *m.ExpectedVersion != order.Version:
+		return o.stale(order)
+	case !slices.Contains(in, order.Status):
 		p := newProblem(http.StatusConflict, fmt.Sprintf("the order is %s: there is nothing to %s", order.Status, action))
 		p.Reason, p.Version = string(order.Status), order.Version
 		return p
@@ -52,13 +58,4 @@ func (o *ordering) intervene(action schemas.Intervention, in ...schemas.OrderSta
 	}
 	o.head = o.input.Head()
 	return nil
-}
-
-func statusIn(status schemas.OrderStatus, in []schemas.OrderStatus) bool {
-	for _, s := range in {
-		if s == status {
-			return true
-		}
-	}
-	return false
 }

@@ -24,19 +24,20 @@ func TestOperatorsIntervene(t *testing.T) {
 	cfg := selling
 	cfg.Book = book
 	f := start(t, cfg)
-	try := func(path string, status schemas.OrderStatus, want int) {
+	try := func(path string, status schemas.OrderStatus, want int, header ...string) {
 		t.Helper()
 		book.state = nil
 		if status != "" {
 			book.state = &schemas.OrderState{OrderID: "o-17", Version: 3, Status: status, TraceID: "4bf92f3577b34da6a3ce929d0e0e4736"}
 		}
-		if code, body, _ := f.do(t, "POST", path, `{"requested_by":"ana","reason":"the cluster is back"}`); code != want {
+		if code, body, _ := f.do(t, "POST", path, `{"requested_by":"ana","reason":"the cluster is back"}`, header...); code != want {
 			t.Errorf("%s of an order that is %q: got %d %s, want %d", path, status, code, body, want)
 		}
 	}
 	try("/v1/orders/o-17/retry", "", http.StatusNotFound)
 	try("/v1/orders/o-17/retry", schemas.OrderStatusReady, http.StatusConflict)
-	try("/v1/orders/o-17/retry", schemas.OrderStatusAbandoned, http.StatusAccepted)
+	try("/v1/orders/o-17/retry", schemas.OrderStatusAbandoned, http.StatusConflict, "If-Match", `"2"`)
+	try("/v1/orders/o-17/retry", schemas.OrderStatusAbandoned, http.StatusAccepted, "If-Match", `"3"`)
 	try("/v1/orders/o-17/abandon", schemas.OrderStatusAbandoned, http.StatusConflict)
 	try("/v1/orders/o-17/abandon", schemas.OrderStatusFailing, http.StatusAccepted)
 

@@ -144,12 +144,17 @@ func (o *ordering) existing(action schemas.OrderAction) *problem {
 	case order == nil && m.Client == "":
 		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no order %q yet; say whose it is with ?client= if you know better", m.OrderID))
 	case order != nil && m.ExpectedVersion != nil && *m.ExpectedVersion != order.Version && !o.repeats(order):
-		p := newProblem(http.StatusConflict, fmt.Sprintf("the order is at version %d, not %d", order.Version, *m.ExpectedVersion))
-		p.Reason, p.Version = string(schemas.RejectedStale), order.Version
-		return p
+		return o.stale(order)
 	}
 	m.Client = or(m.Client, owner)
 	return o.with(action)
+}
+
+// stale says that the request expects another version than the order has.
+func (o *ordering) stale(order *schemas.OrderState) *problem {
+	p := newProblem(http.StatusConflict, fmt.Sprintf("the order is at version %d, not %d", order.Version, *o.model.ExpectedVersion))
+	p.Reason, p.Version = string(schemas.RejectedStale), order.Version
+	return p
 }
 
 // repeats tells whether the request may be one that was answered before: then only the log knows.

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fieldlog/fieldlog/schemas"
 )
 
 // api is the gateway's HTTP interface, as far as the portal uses it.
@@ -150,6 +152,17 @@ func (a *api) change(ctx context.Context, id string, version int32, o *wanted, t
 func (a *api) cancel(ctx context.Context, id string, version int32, o *wanted, trace string, wait time.Duration) (decision, error) {
 	c := call{method: http.MethodDelete, path: "/v1/orders/" + url.PathEscape(id), body: o, header: ifMatch(version)}
 	return a.decide(ctx, c, trace, wait)
+}
+
+// intervene has the provisioner try again what failed of an order, or give it up.
+func (a *api) intervene(ctx context.Context, id string, version int32, action schemas.Intervention, o *wanted) (decision, error) {
+	c := call{method: http.MethodPost, path: "/v1/orders/" + url.PathEscape(id) + "/" + string(action), body: o}
+	if version != 0 {
+		c.header = ifMatch(version)
+	}
+	var d decision
+	err := a.ask(ctx, c, &d)
+	return d, err
 }
 
 func ifMatch(version int32) http.Header {

@@ -12,7 +12,6 @@ import (
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/products"
 	"github.com/fieldlog/fieldlog/internal/story"
-	"github.com/fieldlog/fieldlog/schemas"
 )
 
 // Config says how the portal is reached and what it may use. The zero value of every optional field means its default.
@@ -98,8 +97,6 @@ type Sources struct {
 	Traces Traces
 	// Letters are the dead letters.
 	Letters Letters
-	// Operators takes what operators decide about orders.
-	Operators Operators
 	// Readers are the groups whose lag is shown.
 	Readers []Reader
 }
@@ -124,21 +121,6 @@ type Tables interface {
 type Traces interface {
 	// Tell returns what is known of a trace since a time, oldest first.
 	Tell(ctx context.Context, trace string, since time.Time) (*story.Story, error)
-}
-
-// Operators takes what operators decide about orders.
-type Operators interface {
-	// Intervene returns nil once the decision is durable. It may be told twice: the second changes nothing more.
-	Intervene(ctx context.Context, i Intervention) error
-}
-
-// Intervention is what an operator decides about an order that fails.
-type Intervention struct {
-	Client, OrderID string
-	Version         int32
-	Action          schemas.Intervention
-	By, Why         string
-	TraceID         string
 }
 
 // Letters are the dead letters.

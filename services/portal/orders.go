@@ -243,7 +243,7 @@ func (p *Portal) cancelOrder(v *visit) error {
 // maxWhy bounds a reason, in bytes.
 const maxWhy = 500
 
-// intervene appends what an operator decides about an order that fails, on the order's own trace.
+// intervene sends what an operator decides about an order that fails. It goes on the order's own trace.
 func (p *Portal) intervene(action schemas.Intervention) func(*visit) error {
 	return func(v *visit) error {
 		name, id, version, err := v.asked()
@@ -254,22 +254,12 @@ func (p *Portal) intervene(action schemas.Intervention) func(*visit) error {
 		if len(why) > maxWhy {
 			return fail(http.StatusBadRequest, "The reason has more than 500 bytes.")
 		}
-		o, err := p.api.order(v.r.Context(), name, id)
-		switch {
-		case err != nil:
-			return err
-		case version != 0 && o.Version != version:
-			return fail(http.StatusConflict, fmt.Sprintf("The order is at version %d meanwhile, not %d: look at it again.", o.Version, version))
-		case !o.MayRetry():
-			return fail(http.StatusConflict, fmt.Sprintf("The order is %s: there is nothing to %s.", o.Status, action))
-		}
-		v.trace = cmp.Or(o.TraceID, v.trace)
-		err = p.sources.Operators.Intervene(v.r.Context(), Intervention{
-			Client: name, OrderID: id, Version: o.Version, Action: action, By: v.user.Name, Why: why, TraceID: v.trace,
-		})
+		o := &wanted{Client: name, Reason: why, RequestedBy: v.user.Name, Metadata: v.metadata()}
+		made, err := p.api.intervene(v.r.Context(), id, version, action, o)
 		if err != nil {
-			return &unreachable{err}
+			return err
 		}
+		v.trace = cmp.Or(made.TraceID, v.trace)
 		return v.redirect("/clients/" + url.PathEscape(name) + "?" + url.Values{"order": {id}, "done": {string(action)}}.Encode())
 	}
 }

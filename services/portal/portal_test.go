@@ -24,7 +24,6 @@ import (
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/products"
 	"github.com/fieldlog/fieldlog/internal/story"
-	"github.com/fieldlog/fieldlog/schemas"
 )
 
 // stand is a portal beside a gateway, a log and a desk that are played.
@@ -37,7 +36,6 @@ type stand struct {
 	asked   []*http.Request // what the gateway was asked
 	bodies  []string
 	answers map[string]func(http.ResponseWriter, *http.Request) // by method and path
-	decided []Intervention
 	letters []Letter
 	desk    Outcome
 	deskErr error
@@ -62,7 +60,7 @@ func newStand(t *testing.T, users string) *stand {
 			t.Fatal(err)
 		}
 	}
-	sources := Sources{Log: s, Traces: s, Letters: s, Operators: s, Readers: []Reader{{"registrar", eventlog.TopicOrders}}}
+	sources := Sources{Log: s, Traces: s, Letters: s, Readers: []Reader{{"registrar", eventlog.TopicOrders}}}
 	if s.portal, err = New(cfg, sources, slog.New(slog.DiscardHandler), s.reg); err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +105,6 @@ func (s *stand) Progress(context.Context, eventlog.Group, eventlog.Topic) (map[e
 
 func (s *stand) Tell(_ context.Context, trace string, _ time.Time) (*story.Story, error) {
 	return &story.Story{Trace: trace, Chapters: []story.Chapter{{Kind: "order.placed", Topic: "orders", Words: story.Words{Title: hostile, Tone: story.Good}, Event: json.RawMessage(`{"a":"` + "<b>" + `"}`)}}}, nil
-}
-
-func (s *stand) Intervene(_ context.Context, i Intervention) error {
-	s.decided = append(s.decided, i)
-	return nil
 }
 
 func (s *stand) List(context.Context, string, int) ([]Letter, error) { return s.letters, nil }
@@ -333,22 +326,19 @@ func TestChangeAndCancel(t *testing.T) {
 func TestIntervene(t *testing.T) {
 	s := newStand(t, "")
 	s.withOrder()
+	s.on("POST /v1/orders/o1/retry", 202, `{"order_id":"o1","client":"cliente02","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736"}`)
 	form := url.Values{"client": {"cliente02"}, "version": {"3"}, "why": {"the disk is back"}}
-	if w := s.send(http.MethodPost, "/orders/o1/retry", form); w.Code != http.StatusSeeOther {
+	if w := s.send(http.MethodPost, "/orders/o1/retry", form); w.Code != http.StatusSeeOther || !strings.Contains(w.Header().Get("Location"), "done=retry") {
 		t.Fatalf("got %d %s", w.Code, w.Body)
 	}
-	want := Intervention{Client: "cliente02", OrderID: "o1", Version: 3, Action: schemas.InterventionRetry, By: "local", Why: "the disk is back", TraceID: "4bf92f3577b34da6a3ce929d0e0e4736"}
-	if len(s.decided) != 1 || s.decided[0] != want {
-		t.Errorf("got %+v, want %+v", s.decided, want)
+	const want = `{"client":"cliente02","requested_by":"local","reason":"the disk is back","Metadata":{"origin":"portal","publisher":"fieldlog"}}`
+	if len(s.asked) != 1 || s.bodies[0] != want || s.asked[0].Header.Get("If-Match") != `"3"` {
+		t.Errorf("got %s, want %s", s.bodies, want)
 	}
+	s.on("POST /v1/orders/o1/abandon", 409, `{"status":409,"detail":"the order is at version 3, not 2"}`)
 	form.Set("version", "2")
-	if w := s.send(http.MethodPost, "/orders/o1/abandon", form); w.Code != http.StatusConflict || len(s.decided) != 1 {
-		t.Errorf("got %d and %d decisions for a version that is gone", w.Code, len(s.decided))
-	}
-	s.on("GET /v1/orders/o1", 200, strings.Replace(oneOrder, "failing", "ready", 1))
-	form.Set("version", "3")
-	if w := s.send(http.MethodPost, "/orders/o1/retry", form); w.Code != http.StatusConflict || len(s.decided) != 1 {
-		t.Errorf("got %d and %d decisions for an order that runs", w.Code, len(s.decided))
+	if w := s.send(http.MethodPost, "/orders/o1/abandon", form); w.Code != http.StatusConflict || !strings.Contains(w.Body.String(), "version 3, not 2") {
+		t.Errorf("got %d %s for a version that is gone", w.Code, w.Body)
 	}
 }
 
@@ -388,9 +378,10 @@ func TestForeignForms(t *testing.T) {
 		r.Header.Set("Origin", "http://evil.example")
 	})
 	f("a name that points at this machine", http.StatusMisdirectedRequest, func(r *http.Request) { r.Host = "evil.example:8000" })
-	if len(s.decided) != 0 {
-		t.Fatalf("got %v decided", s.decided)
+	if len(s.asked) != 0 {
+		t.Fatalf("the gateway was asked %v", s.bodies)
 	}
+	s.on("POST /v1/orders/o1/retry", 202, `{"order_id":"o1"}`)
 	f("its own page", http.StatusSeeOther, func(*http.Request) {})
 	f("its own page by name", http.StatusSeeOther, func(r *http.Request) { r.Host = "localhost:8000" })
 }
