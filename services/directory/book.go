@@ -16,6 +16,7 @@ type book struct {
 	byOrder  map[string][]string // order id -> clients who have such an order
 	watchers map[*watcher]bool
 	waiting  map[input][]chan<- schemas.Event
+	early    map[string][]answer // by client: those who wait for them are told when its state reflects them
 }
 
 // entry is a client's state, and the partition that everything about the client is in.
@@ -27,32 +28,63 @@ type entry struct {
 // input names an input by its client and event id.
 type input struct{ client, event string }
 
+// answer is a fact that answers an input, which has an offset.
+type answer struct {
+	to   input
+	at   int64
+	fact schemas.Event
+}
+
 func newBook() *book {
 	return &book{
 		entries: map[string]entry{}, byOrder: map[string][]string{},
-		watchers: map[*watcher]bool{}, waiting: map[input][]chan<- schemas.Event{},
+		watchers: map[*watcher]bool{}, waiting: map[input][]chan<- schemas.Event{}, early: map[string][]answer{},
 	}
 }
 
-// take takes what a record tells: a state, or a fact that somebody waits for.
+// take takes what a record tells: a state, or a fact that somebody waits for. A fact and the state that reflects it are committed
+// together but read apart. Who waits is told when both are here: he may look at what he was told of.
 func (b *book) take(r *eventlog.Record, event schemas.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if s, is := event.(*schemas.ClientState); is {
 		b.put(entry{state: s, partition: r.Partition})
+		b.catchUp(s)
 		return
 	}
-	cause := causeOf(event)
-	if cause == (input{}) {
+	a, is := answerOf(event)
+	if !is || len(b.waiting[a.to]) == 0 {
 		return
 	}
-	for _, answer := range b.waiting[cause] {
+	client := a.to.client
+	b.early[client] = append(b.early[client], a)
+	if e, known := b.entries[client]; known {
+		b.catchUp(e.state)
+	}
+}
+
+// catchUp gives out the answers that a state reflects.
+func (b *book) catchUp(s *schemas.ClientState) {
+	left := slices.DeleteFunc(b.early[s.Client], func(a answer) bool {
+		if a.at >= s.OrdersNext {
+			return false
+		}
+		b.give(a)
+		return true
+	})
+	if b.early[s.Client] = left; len(left) == 0 {
+		delete(b.early, s.Client)
+	}
+}
+
+func (b *book) give(a answer) {
+	for _, waits := range b.waiting[a.to] {
 		select {
-		case answer <- event:
+		case waits <- a.fact:
 		default: // it was looked up meanwhile
 		}
 	}
-	delete(b.waiting, cause)
+	delete(b.waiting, a.to)
 }
 
 func (b *book) put(e entry) {
@@ -129,19 +161,19 @@ func (b *book) expect(in input) (answer chan schemas.Event, cancel func()) {
 	}
 }
 
-// causeOf returns the input that a fact answers.
-func causeOf(event schemas.Event) input {
+// answerOf returns what a fact answers, if it answers anything.
+func answerOf(event schemas.Event) (a answer, is bool) {
 	switch f := event.(type) {
 	case *schemas.OrderAccepted:
-		return input{f.Client, f.Cause}
+		return answer{input{f.Client, f.Cause}, f.CauseOffset, f}, true
 	case *schemas.OrderChanged:
-		return input{f.Client, f.Cause}
+		return answer{input{f.Client, f.Cause}, f.CauseOffset, f}, true
 	case *schemas.OrderCancelled:
-		return input{f.Client, f.Cause}
+		return answer{input{f.Client, f.Cause}, f.CauseOffset, f}, true
 	case *schemas.OrderRejected:
-		return input{f.Client, f.Cause}
+		return answer{input{f.Client, f.Cause}, f.CauseOffset, f}, true
 	}
-	return input{}
+	return answer{}, false
 }
 
 // watcher learns which clients changed. What it has not asked for yet is a set of names.

@@ -296,6 +296,32 @@ func TestUpdatesAreStreamed(t *testing.T) {
 	})
 }
 
+// TestAnAnswerComesWithWhatItTellsOf takes a fact and the states around it in each order in which they may be read.
+func TestAnAnswerComesWithWhatItTellsOf(t *testing.T) {
+	fact := &schemas.OrderAccepted{Client: "c1", OrderID: "o1"}
+	fact.Cause, fact.CauseOffset = "in", 7
+	before, after := &schemas.ClientState{Client: "c1", OrdersNext: 7}, &schemas.ClientState{Client: "c1", OrdersNext: 8}
+	f := func(events ...schemas.Event) {
+		t.Helper()
+		b := newBook()
+		come, forget := b.expect(input{"c1", "in"})
+		defer forget()
+		for i, event := range events {
+			b.take(&eventlog.Record{}, event)
+			if got, want := len(come) > 0, i == len(events)-1; got != want {
+				t.Errorf("after %d of %d records it was answered: %v, want %v", i+1, len(events), got, want)
+			}
+		}
+		if len(b.waiting)+len(b.early) > 0 {
+			t.Errorf("the book keeps %v and %v", b.waiting, b.early)
+		}
+	}
+	f(fact, after)
+	f(after, fact)
+	f(before, fact, after)
+	f(fact, before, after)
+}
+
 func TestAnAnswerIsWaitedForOrLookedUp(t *testing.T) {
 	w := start(t)
 	f := func(event string, want string) {

@@ -161,8 +161,8 @@ func (d *Directory) told(ctx context.Context, records []*eventlog.Record) ([]Tol
 	return all, nil
 }
 
-// Expect returns a channel that gets the registrar's answer to an input: call it before the input is appended, and cancel when the
-// answer is no longer wanted. An input that was answered before is looked up in the log.
+// Expect returns a channel that gets the registrar's answer to an input, once the client is shown as it is after it: call it before
+// the input is appended, and cancel when the answer is no longer wanted. An input that was answered before is looked up in the log.
 func (d *Directory) Expect(ctx context.Context, client, event string) (answer <-chan schemas.Event, cancel func()) {
 	in := input{client, event}
 	come, forget := d.book.expect(in)
@@ -200,7 +200,7 @@ func (d *Directory) lookUp(ctx context.Context, in input, p eventlog.Partition) 
 			return true, nil
 		}
 		event, err := events.Decode(ctx, r)
-		if err == nil && causeOf(event) == in {
+		if a, is := answerOf(event); err == nil && is && a.to == in {
 			found = event
 		}
 		return found == nil, err
