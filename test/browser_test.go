@@ -101,6 +101,13 @@ func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// press clicks what a selector finds, in the page itself: a list that catches up may replace it between being found and being hit.
+func (b *browser) press(selector string) {
+	b.t.Helper()
+	b.until(fmt.Sprintf(`document.querySelector(%q) !== null`, selector))
+	run(b, chromedp.Evaluate[bool](fmt.Sprintf(`document.querySelector(%q).click() === undefined`, selector)))
+}
+
 func (b *browser) open(path string) {
 	b.t.Helper()
 	b.do(chromedp.Navigate(b.base + path))
@@ -150,7 +157,8 @@ func (b *browser) order(client, namespace string) string {
 	b.open("/orders/new")
 	b.do(chromedp.Click(chromedp.CSS(`input[value="Product-B"]`)), chromedp.SendKeys(chromedp.CSS("#client"), client), chromedp.SendKeys(chromedp.CSS("#namespace"), namespace))
 	b.shot("form")
-	b.do(chromedp.Click(chromedp.CSS("form.form button[type=submit]")), chromedp.WaitVisible(chromedp.CSS(".notice")))
+	b.press("form.form button[type=submit]")
+	b.until(`document.querySelector('.notice') !== null`)
 	run(b, chromedp.Evaluate[bool](`window.marked = true`))
 	at := run(b, chromedp.Location())
 	parsed, err := url.Parse(at)
@@ -233,12 +241,13 @@ func (b *browser) story(prefix string) {
 	b.until(`document.querySelector('#timeline').textContent.includes('Abandoned')`)
 	b.until(`document.querySelectorAll('.chart .uplot').length === 1`)
 	b.shot("abandoned")
-	b.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`form[action="/orders/%s/retry"] button`, gone))), chromedp.WaitVisible(chromedp.CSS(".notice")))
+	b.press(fmt.Sprintf(`form[action="/orders/%s/retry"] button`, gone))
+	b.until(`document.querySelector('.notice') !== null`)
 	b.until(`document.querySelector('#timeline').textContent.includes('Operator: retry')`)
 	b.until(`document.querySelector('#timeline li:first-child').textContent.match(/Ready|Abandoned/) !== null`)
 	b.do(chromedp.ScrollIntoView(chromedp.CSS("#timeline")))
 	b.shot("timeline")
-	b.do(chromedp.Click(chromedp.CSS(`#timeline li:first-child a[href^="/trace/"]`)))
+	b.press(`#timeline li:first-child a[href^="/trace/"]`)
 	b.until(`['Ordered', 'Accepted', 'Provisioning started', 'Operator: retry'].every((words) => document.title.startsWith('Trace') && document.querySelector('.story').textContent.includes(words))`)
 	b.shot("story")
 }
