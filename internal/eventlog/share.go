@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -16,12 +17,12 @@ const shareSession = 10 * time.Second
 
 // Share divides the partitions of a topic among the members of a group, and runs do for each one that this member is given, until
 // the partition is taken away or ctx ends: then do's context ends, and the partition is given on when do has returned. It
-// returns nil after ctx has ended, or the first error of a do.
+// returns nil after ctx has ended, or the first error of a do, or of the group where joining it again does not help.
 //
 // Nothing is read and no offset committed. A member that was stopped and wakes up may run do for a partition that somebody else
 // has by then: what must not happen twice needs a [Transactor], which fences.
 func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx context.Context, p Partition) error) error {
-	s := &shares{ctx: ctx, do: do, running: map[int32]*share{}, failed: make(chan error, 1)}
+	s := &shares{ctx: ctx, log: l, group: group, do: do, running: map[int32]*share{}, failed: make(chan error, 1)}
 	name := l.fullName(topic)
 	client, err := l.newMember(
 		kgo.ConsumerGroup(l.cfg.Prefix+string(group)),
@@ -38,6 +39,11 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 	}
 	client.PauseFetchTopics(name)
 	defer client.leave(0) // revokes every partition
+	listening, stop := context.WithCancel(ctx)
+	var listener sync.WaitGroup
+	listener.Go(func() { s.listen(listening, client.Client) })
+	defer listener.Wait()
+	defer stop()
 	select {
 	case err := <-s.failed:
 		return fmt.Errorf("share %q: %w", topic, err)
@@ -49,6 +55,8 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 // shares are the partitions that this member has.
 type shares struct {
 	ctx    context.Context
+	log    *Log
+	group  Group
 	do     func(ctx context.Context, p Partition) error
 	failed chan error
 
@@ -75,12 +83,40 @@ func (s *shares) begin(parts []int32) {
 			if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 				return
 			}
-			select {
-			case s.failed <- fmt.Errorf("partition %d: %w", p, err):
-			default: // the first one is told
-			}
+			s.fail(fmt.Errorf("partition %d: %w", p, err))
 		}()
 	}
+}
+
+func (s *shares) fail(err error) {
+	select {
+	case s.failed <- err:
+	default: // the first one is told
+	}
+}
+
+// listen takes what the client has to say of the group, which it keeps until it is asked, until ctx ends. There are no records: the
+// topic is paused.
+func (s *shares) listen(ctx context.Context, client *kgo.Client) {
+	for {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil || fetches.IsClientClosed() {
+			return
+		}
+		for _, failed := range fetches.Errors() {
+			if hopeless(failed.Err) {
+				s.fail(failed.Err)
+				return
+			}
+			s.log.logger.Warn("lost the group for now", "group", s.group, "error", failed.Err)
+		}
+	}
+}
+
+// hopeless tells whether a member that the brokers refused will be refused again. It is not when it was only missed for too long.
+func hopeless(err error) bool {
+	var refused *kerr.Error
+	return errors.As(err, &refused) && !refused.Retriable && !errors.Is(err, kerr.UnknownMemberID) && !errors.Is(err, kerr.IllegalGeneration)
 }
 
 // end returns when nothing runs for the partitions any more.

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 )
@@ -103,5 +106,58 @@ func TestSharingEndsWithTheFirstError(t *testing.T) {
 	})
 	if !errors.Is(err, failure) {
 		t.Errorf("got %v, want %v", err, failure)
+	}
+}
+
+// TestSharingEndsWhenTheGroupIsRefused lets a member join that is not allowed to: no partition will ever be its.
+func TestSharingEndsWhenTheGroupIsRefused(t *testing.T) {
+	cluster := eventlogtest.StartFake(t)
+	log := cluster.Open(t, cluster.Config())
+	cluster.Kafka.ControlKey(int16(kmsg.JoinGroup), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.Kafka.KeepControl()
+		resp := r.ResponseKind().(*kmsg.JoinGroupResponse)
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return resp, nil, true
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := log.Share(ctx, "test", eventlog.TopicClients, func(context.Context, eventlog.Partition) error {
+		t.Error("a member that was refused has a partition")
+		return nil
+	})
+	if !errors.Is(err, kerr.GroupAuthorizationFailed) {
+		t.Errorf("got %v, want %v", err, kerr.GroupAuthorizationFailed)
+	}
+}
+
+// TestSharingOutlivesALostGroup makes the group forget a member once: it joins again by itself.
+func TestSharingOutlivesALostGroup(t *testing.T) {
+	cluster := eventlogtest.StartFake(t)
+	log := cluster.Open(t, cluster.Config())
+	cluster.Kafka.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		resp := r.ResponseKind().(*kmsg.HeartbeatResponse)
+		resp.ErrorCode = kerr.UnknownMemberID.Code
+		return resp, nil, true
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	begun := make(chan struct{}, 24)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- log.Share(ctx, "test", eventlog.TopicClients, func(ctx context.Context, _ eventlog.Partition) error {
+			begun <- struct{}{}
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	for n := range 24 { // each of the partitions twice
+		select {
+		case <-begun:
+		case err := <-ended:
+			t.Fatalf("it ended after %d of 24 beginnings: %v", n, err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v", err)
 	}
 }
