@@ -11,6 +11,7 @@ type metrics struct {
 	running  prometheus.Gauge
 	broken   *prometheus.GaugeVec
 	sessions prometheus.Counter
+	lost     prometheus.Counter
 }
 
 // The outcomes of an act.
@@ -36,9 +37,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		running:  prometheus.NewGauge(prometheus.GaugeOpts(name("running_acts", "Acts under way."))),
 		broken:   prometheus.NewGaugeVec(prometheus.GaugeOpts(name("backend_broken", "1 while a backend is left alone because it failed too often.")), []string{"backend"}),
 		sessions: prometheus.NewCounter(prometheus.CounterOpts(name("sessions_lost_total", "Times that everything was begun anew because the log was away."))),
+		lost:     prometheus.NewCounter(prometheus.CounterOpts(name("partitions_lost_total", "Times that a partition was begun anew because something failed there."))),
 	}
 	if reg != nil {
-		reg.MustRegister(m.acts, m.took, m.facts, m.open, m.running, m.broken, m.sessions)
+		reg.MustRegister(m.acts, m.took, m.facts, m.open, m.running, m.broken, m.sessions, m.lost)
 	}
 	return m
 }

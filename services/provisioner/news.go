@@ -3,23 +3,23 @@ package provisioner
 import (
 	"context"
 	"sync"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 )
 
-// crowd reads what is new on the topics and tells the owners of the partitions.
+// crowd reads what is new on the topics and tells the owners of the partitions. It waits for none of them.
 type crowd struct {
 	log   *eventlog.Log
 	begin map[eventlog.Topic]map[eventlog.Partition]eventlog.Offset
 
 	mu     sync.RWMutex
-	owners map[eventlog.Partition]chan<- *eventlog.Record
+	owners map[eventlog.Partition]*inbox
 }
 
-// followed are the topics on which others tell something that concerns a provisioner while it runs.
+// followed are the topics on which others tell something that concerns a provisioner while it runs, in the order in which they are
+// folded.
 func followed() []eventlog.Topic {
 	return []eventlog.Topic{eventlog.TopicClients, eventlog.TopicProvisioning}
 }
@@ -28,7 +28,7 @@ func followed() []eventlog.Topic {
 func newCrowd(ctx context.Context, log *eventlog.Log) (*crowd, error) {
 	c := &crowd{
 		log: log, begin: map[eventlog.Topic]map[eventlog.Partition]eventlog.Offset{},
-		owners: map[eventlog.Partition]chan<- *eventlog.Record{},
+		owners: map[eventlog.Partition]*inbox{},
 	}
 	for _, topic := range followed() {
 		ends, err := log.Decided(ctx, topic)
@@ -44,14 +44,14 @@ func newCrowd(ctx context.Context, log *eventlog.Log) (*crowd, error) {
 }
 
 // tell gives a partition's news to its owner from now on; nil stops it.
-func (c *crowd) tell(p eventlog.Partition, news chan<- *eventlog.Record) {
+func (c *crowd) tell(p eventlog.Partition, owner *inbox) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if news == nil {
+	if owner == nil {
 		delete(c.owners, p)
 		return
 	}
-	c.owners[p] = news
+	c.owners[p] = owner
 }
 
 // follow reads until ctx ends or reading fails.
@@ -63,7 +63,7 @@ func (c *crowd) follow(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				c.pass(ctx, r)
+				c.pass(r)
 			}
 			return nil
 		})
@@ -71,22 +71,51 @@ func (c *crowd) follow(ctx context.Context) error {
 	return group.Wait()
 }
 
-// pass hands a record to the owner of its partition, if this process has one. An owner that is busy is waited for: what is told is
-// little, and what it does takes no longer than an append.
-func (c *crowd) pass(ctx context.Context, r *eventlog.Record) {
-	for {
-		c.mu.RLock()
-		owner := c.owners[r.Partition]
-		c.mu.RUnlock()
-		if owner == nil {
-			return
-		}
-		select {
-		case owner <- r:
-			return
-		case <-ctx.Done():
-			return
-		case <-time.After(100 * time.Millisecond): // the owner may be gone
-		}
+// pass hands a record to the owner of its partition, if this process has one.
+func (c *crowd) pass(r *eventlog.Record) {
+	c.mu.RLock()
+	owner := c.owners[r.Partition]
+	c.mu.RUnlock()
+	if owner != nil {
+		owner.put(r)
 	}
+}
+
+// maxNews bounds the records that wait for an owner.
+const maxNews = 64
+
+// inbox holds the news of a partition until its owner takes them. When there are more than maxNews it holds none: the owner is told
+// that it missed some, and reads them in the log. So a partition whose owner waits, for its brokers or its turn, holds up no other.
+type inbox struct {
+	ready chan struct{} // receives when there is something to take
+
+	mu     sync.Mutex
+	news   []*eventlog.Record
+	missed bool
+}
+
+func newInbox() *inbox { return &inbox{ready: make(chan struct{}, 1)} }
+
+// put adds a record, or notes that it is missed: it comes after what was missed before, and must not be heard first.
+func (i *inbox) put(r *eventlog.Record) {
+	i.mu.Lock()
+	if i.missed = i.missed || len(i.news) == maxNews; i.missed {
+		i.news = nil
+	} else {
+		i.news = append(i.news, r)
+	}
+	i.mu.Unlock()
+	select {
+	case i.ready <- struct{}{}:
+	default: // that is known already
+	}
+}
+
+// take returns what came since the last time, oldest first; or that something was missed, which is in the log by now.
+func (i *inbox) take() (news []*eventlog.Record, missed bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	news, missed = i.news, i.missed
+	i.news, i.missed = nil, false
+	return news, missed
 }

@@ -20,7 +20,7 @@ type owner struct {
 	state      *provisioning.State
 	events     *eventlog.Events
 	next       map[eventlog.Topic]eventlog.Offset // every record before it is folded
-	news       chan *eventlog.Record
+	inbox      *inbox
 	ended      chan ended
 	busy       map[string]bool // clients that are being worked on
 	due        time.Time       // when to look again, though nothing was told
@@ -36,8 +36,8 @@ type ended struct {
 func newOwner(s *Service, p eventlog.Partition) *owner {
 	return &owner{
 		service: s, partition: p, state: provisioning.New(), events: s.log.NewEvents(),
-		busy: map[string]bool{},
-		news: make(chan *eventlog.Record, 64), ended: make(chan ended, s.cfg.Workers),
+		busy:  map[string]bool{},
+		inbox: newInbox(), ended: make(chan ended, s.cfg.Workers),
 	}
 }
 
@@ -81,11 +81,41 @@ func (o *owner) step(ctx, acts context.Context) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case r := <-o.news:
-		return o.hear(ctx, r)
+	case <-o.inbox.ready:
+		return o.listen(ctx)
 	case e := <-o.ended:
 		return o.finish(context.WithoutCancel(ctx), e)
 	case <-timer.C:
+	}
+	return nil
+}
+
+// listen hears the news, or reads them where there were too many.
+func (o *owner) listen(ctx context.Context) error {
+	news, missed := o.inbox.take()
+	if missed {
+		return o.catchUp(ctx)
+	}
+	for _, r := range news {
+		if err := o.hear(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchUp hears everything that is in the log now.
+func (o *owner) catchUp(ctx context.Context) error {
+	for _, topic := range followed() {
+		from := map[eventlog.Partition]eventlog.Offset{o.partition: o.next[topic]}
+		for r, err := range o.service.log.Read(ctx, eventlog.ReadOptions{Topic: topic, Partitions: []eventlog.Partition{o.partition}, Starts: from}) {
+			if err != nil {
+				return err
+			}
+			if err := o.hear(ctx, r); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

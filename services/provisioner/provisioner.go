@@ -32,13 +32,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // Service provisions orders.
@@ -68,21 +68,22 @@ func New(cfg Config, log *eventlog.Log, logger *slog.Logger, reg prometheus.Regi
 // Run provisions until ctx ends, then lets acts under way finish within the drain time and returns nil. While the log is away it
 // tries again.
 func (s *Service) Run(ctx context.Context) error {
-	for wait := firstWait; ctx.Err() == nil; wait = min(2*wait, lastWait) {
+	var retry pause.Backoff
+	for ctx.Err() == nil {
 		began := time.Now()
 		if err := s.session(ctx); err != nil && ctx.Err() == nil {
 			s.logger.Warn("will begin anew", "error", err)
 			s.metrics.sessions.Inc()
 		}
-		if time.Since(began) > lastWait {
-			wait = firstWait
+		if time.Since(began) > pause.Last {
+			retry.Reset()
 		}
-		pause(ctx, wait/2+rand.N(wait))
+		retry.Wait(ctx)
 	}
 	return nil
 }
 
-// session is one membership in the group. It ends with ctx or the first failure.
+// session is one membership in the group. It ends with ctx, or when the group or the news fail.
 func (s *Service) session(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -99,7 +100,8 @@ func (s *Service) session(ctx context.Context) error {
 	s.ready.Store(true)
 	defer s.ready.Store(false)
 	err = s.log.Share(ctx, s.cfg.Group, eventlog.TopicClients, func(ctx context.Context, p eventlog.Partition) error {
-		return s.own(ctx, crowd, p)
+		s.own(ctx, crowd, p)
+		return nil
 	})
 	cancel(nil)
 	return errors.Join(err, <-followed)
@@ -113,46 +115,40 @@ func (s *Service) Ready(context.Context) error {
 	return nil
 }
 
-// fencedWait is how long an owner that was fenced waits before it takes its partition over again: the group should say meanwhile
-// who has it. The brokers fence not only whom another owner followed, but also who was too slow.
+// fencedWait is how much longer an owner that was fenced waits before it takes its partition over again: the group should say
+// meanwhile who has it. The brokers fence not only whom another owner followed, but also who was too slow.
 const fencedWait = 5 * time.Second
 
-// own provisions the orders of one partition until ctx ends.
-func (s *Service) own(ctx context.Context, c *crowd, p eventlog.Partition) error {
+// own provisions the orders of one partition until ctx ends. What fails there is begun anew there: the others go on.
+func (s *Service) own(ctx context.Context, c *crowd, p eventlog.Partition) {
+	var retry pause.Backoff
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := s.hold(ctx, c, p)
-		if !errors.Is(err, eventlog.ErrFenced) || errors.Is(err, eventlog.ErrUnconfirmed) {
-			return err
+		if ctx.Err() != nil {
+			return
 		}
-		s.logger.Info("was fenced, will take over again unless the group gives the partition away", "partition", p)
-		pause(ctx, fencedWait/2+rand.N(fencedWait))
+		if time.Since(began) > pause.Last {
+			retry.Reset()
+		}
+		s.metrics.lost.Inc()
+		s.logger.Warn("will take the partition over anew unless the group gives it away", "partition", p, "error", err)
+		wait := retry.Next()
+		if errors.Is(err, eventlog.ErrFenced) {
+			wait += fencedWait
+		}
+		pause.For(ctx, wait)
 	}
-	return nil
 }
 
 // hold provisions the orders of one partition until ctx ends or the first failure.
 func (s *Service) hold(ctx context.Context, c *crowd, p eventlog.Partition) error {
 	o := newOwner(s, p)
-	c.tell(p, o.news)
+	c.tell(p, o.inbox)
 	defer c.tell(p, nil)
 	if err := o.open(ctx); err != nil {
 		return fmt.Errorf("take over partition %d: %w", p, err)
 	}
 	defer o.close()
 	return o.run(ctx)
-}
-
-// Waits between sessions, doubled each time, with jitter.
-const (
-	firstWait = 100 * time.Millisecond
-	lastWait  = 10 * time.Second
-)
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

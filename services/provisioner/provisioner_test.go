@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
@@ -93,7 +95,24 @@ type fixture struct {
 	*testing.T
 	log    *eventlog.Log
 	world  *world
+	reg    *prometheus.Registry // of the last that was run
 	offset int64
+}
+
+// counted returns a counter of the provisioner that was run last.
+func (f *fixture) counted(name string) float64 {
+	f.Helper()
+	families, err := f.reg.Gather()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "fieldlog_provisioner_"+name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	f.Fatalf("there is no metric %q", name)
+	return 0
 }
 
 func start(t *testing.T) *fixture {
@@ -112,7 +131,8 @@ func (f *fixture) run(group string, change ...func(*provisioner.Config)) (stop f
 	for _, c := range change {
 		c(&cfg)
 	}
-	s, err := provisioner.New(cfg, f.log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	f.reg = prometheus.NewRegistry()
+	s, err := provisioner.New(cfg, f.log, slog.New(slog.DiscardHandler), f.reg)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -375,31 +395,35 @@ func TestReplayHasNoEffects(t *testing.T) {
 
 func TestABrokenBackendIsLeftAlone(t *testing.T) {
 	f := start(t)
+	const first, workers, rest, tries = 5, 4, 300 * time.Millisecond, 3
 	var mu sync.Mutex
-	calls, broken := 0, true
+	var calls []time.Time
+	enough := make(chan struct{})
 	f.world.before = func(context.Context, backend.Order, string) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if calls++; broken {
-			return errors.New("down")
+		if calls = append(calls, time.Now()); len(calls) > first+workers+tries {
+			return nil
 		}
-		return nil
+		if len(calls) == first+workers+tries {
+			close(enough)
+		}
+		return errors.New("down")
 	}
 	for n := range 30 {
 		f.accept(fmt.Sprint("c", n), fmt.Sprint("o", n), 1)
 	}
-	const first, workers, rest = 5, 4, 300 * time.Millisecond
 	f.run("p", func(c *provisioner.Config) {
 		c.BreakAfter, c.Break, c.Workers, c.Attempts = first, rest, workers, 1000
 	})
-	began := time.Now()
-	time.Sleep(time.Second)
+	<-enough
 	mu.Lock()
-	// The failures that break it, what was under way then, and one try in each rest.
-	if most := first + workers + 1 + int(time.Since(began)/rest); calls > most {
-		t.Errorf("a backend that is down was asked %d times by 30 orders, want %d at most", calls, most)
+	// At most the failures that break it and what was under way then were asked for before the first rest; then it is one try after each.
+	for n := first + workers; n < first+workers+tries; n++ {
+		if after := calls[n].Sub(calls[n-1]); after < rest {
+			t.Errorf("a backend that is down was asked for the %dth time %s after the last, want a rest of %s", n+1, after, rest)
+		}
 	}
-	broken = false
 	mu.Unlock()
 	for n := range 30 {
 		f.wait(fmt.Sprint("o", n), 1, schemas.ProvisioningSucceeded)
@@ -436,4 +460,40 @@ func TestWhoWasFencedGoesOn(t *testing.T) {
 	f.accept("c1", "b", 1) // it is told that this one was asked for: so the owner learns that it was fenced
 	f.wait("a", 1, schemas.ProvisioningSucceeded)
 	f.wait("b", 1, schemas.ProvisioningSucceeded)
+}
+
+// TestAPartitionFailsAlone refuses the transaction id of one partition, while an order in another one is provisioned.
+func TestAPartitionFailsAlone(t *testing.T) {
+	cluster := eventlogtest.StartFake(t)
+	f := &fixture{T: t, log: cluster.Open(t, cluster.Config()), world: newWorld()}
+	f.accept("c1", "held", 1)
+	f.accept("c2", "free", 1)
+	held := "fieldlog.provisioner-" + fmt.Sprint(f.log.PartitionOf([]byte("c1"), eventlog.OrderPartitions))
+	if f.log.PartitionOf([]byte("c1"), eventlog.OrderPartitions) == f.log.PartitionOf([]byte("c2"), eventlog.OrderPartitions) {
+		t.Fatal("both clients are in one partition: the test shows nothing")
+	}
+	refused, lifted := make(chan struct{}, 1), atomic.Bool{}
+	cluster.Kafka.ControlKey(int16(kmsg.InitProducerID), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.Kafka.KeepControl()
+		req := r.(*kmsg.InitProducerIDRequest)
+		if req.TransactionalID == nil || *req.TransactionalID != held || lifted.Load() {
+			return nil, nil, false
+		}
+		select {
+		case refused <- struct{}{}:
+		default:
+		}
+		resp := req.ResponseKind().(*kmsg.InitProducerIDResponse)
+		resp.ErrorCode = kerr.TransactionalIDAuthorizationFailed.Code
+		return resp, nil, true
+	})
+	f.run("p")
+	<-refused
+	f.wait("free", 1, schemas.ProvisioningSucceeded)
+	<-refused // it is tried again
+	lifted.Store(true)
+	f.wait("held", 1, schemas.ProvisioningSucceeded)
+	if lost, anew := f.counted("partitions_lost_total"), f.counted("sessions_lost_total"); lost < 2 || anew != 0 {
+		t.Errorf("got %v partitions begun anew and %v times all of them, want 2 at least and 0", lost, anew)
+	}
 }
