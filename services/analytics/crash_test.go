@@ -53,6 +53,7 @@ func (m *mortal) Insert(ctx context.Context, o clickhouse.InsertOptions) (int, e
 func over(n int) *schemas.TelemetryReported {
 	december := schemas.TimeOf(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))
 	r := report(1, n)
+	r.Client, r.Device = `it's ? $1 {a:String}`, `a\'b\\ ?`+"\n" // what a query must not take for its own
 	r.ReceivedTime = december + schemas.Time(n%2)*2_000_000 - 1_000_000
 	for i := range r.Readings {
 		r.Readings[i].Time = december + schemas.Time((n+i)%2*20-10)*1_000_000 + schemas.Time(n)
@@ -136,7 +137,7 @@ func TestTheTokenOutlivesThePart(t *testing.T) {
 		s := newStand(t)
 		s.lose(t, 2, 2, Config{MaxRows: 20}, func() {
 			for n := range facts {
-				s.tell(t, told("c1", "o1", 1, schemas.ProvisioningStep, n%2*40*24*3600+n))
+				s.tell(t, accepted("c1", fmt.Sprint("order-", n), "Product-A", n%2*40*24*3600+n))
 			}
 		})
 		run(t, s.service(t, Config{MaxRows: 7}))

@@ -13,8 +13,9 @@ type group struct {
 	witness func() witness
 }
 
-// maxTokens bounds the inserts of one group whose tokens were noted in vain. Each takes a crash of ClickHouse at one moment.
-const maxTokens = 10
+// maxTokens bounds the inserts of one group whose tokens were noted in vain. Each takes a crash of ClickHouse at one moment, so more
+// of them mean that something else is wrong, and none is sent.
+const maxTokens = 3
 
 // insert stores a group. The token alone does not do: a table that is not replicated notes it first and commits the part after that
 // (ClickHouse's MergeTreeSink), and does not take it back when it dies or fails between the two. Nor is the note flushed to

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
@@ -117,12 +118,12 @@ type orderRows struct {
 	version, step, steps, attempt []int32
 	time                          []int64
 	offset                        []uint64
-	first                         clients.Row
+	client, order, event          string // of the first row
 }
 
 func (m *orderRows) add(row clients.Row, r *eventlog.Record) {
 	if len(m.offset) == 0 {
-		m.first = row
+		m.client, m.order, m.event = strings.Clone(row.Client), strings.Clone(row.OrderID), strings.Clone(row.EventID)
 	}
 	for i := range orderTexts {
 		text := orderTexts[i].of(&row)
@@ -186,6 +187,6 @@ func (s *orderStore) group(m *orderRows) group {
 func (s *orderStore) factsWitness(m *orderRows) witness {
 	return witness{
 		fmt.Sprintf("client = ? AND order_id = ? AND topic = ? AND `offset` = %d AND partition = %d AND event_id = ?", m.offset[0], s.of.Partition),
-		[]any{m.first.Client, m.first.OrderID, string(s.of.Topic), m.first.EventID},
+		[]any{m.client, m.order, string(s.of.Topic), m.event},
 	}
 }

@@ -105,6 +105,29 @@ func TestOrdersSurviveCrashes(t *testing.T) {
 	}
 }
 
+// TestTheWitnessOutlivesItsRecord folds a record whose memory is used again before the block is stored.
+func TestTheWitnessOutlivesItsRecord(t *testing.T) {
+	s := newStand(t)
+	if err := s.log.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.tell(t, accepted("c1", "o1", "Product-A", 7))
+	fold := orderSink{newSink(Config{}.withDefaults(), s.log, s.ch, newMetrics(nil))}.Fold(eventlog.TopicClients, eventlog.TopicID{}, 0)
+	for r, err := range s.log.Read(t.Context(), eventlog.ReadOptions{Topic: eventlog.TopicClients}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := fold.Add(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		clear(r.Value)
+	}
+	sealed := fold.Seal(eventlog.Block{Topic: eventlog.TopicClients}).(*orderStore)
+	if w := sealed.factsWitness(sealed.months[0]); fmt.Sprint(w.args) != "[c1 o1 clients e7]" {
+		t.Errorf("the witness is %q", w.args)
+	}
+}
+
 func TestWhatIsNoFactIsADeadLetter(t *testing.T) {
 	s := newStand(t)
 	run(t, s.service(t, Config{}))

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/projections/duplicates"
 	"github.com/fieldlog/fieldlog/schemas"
@@ -69,7 +70,7 @@ func (s *stand) equalDuplicates(t testing.TB, want map[string]bool) {
 		t.Errorf("%d duplicates are stored, want %d", n, len(want))
 	}
 	for row := range want {
-		n := s.count(t, "SELECT count() FROM "+table+" WHERE format('{}/{} {} {} {} {}', client, device, event_id, toString(partition), toString(`offset`), toString(original)) = '"+row+"'")
+		n := s.count(t, "SELECT count() FROM "+table+" WHERE format('{}/{} {} {} {} {}', client, device, event_id, toString(partition), toString(`offset`), toString(original)) = "+clickhouse.Quote(row))
 		if n != 1 {
 			t.Errorf("duplicate %s is stored %d times", row, n)
 		}

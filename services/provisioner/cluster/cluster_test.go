@@ -118,6 +118,7 @@ func TestOnOneCluster(t *testing.T) {
 	p := start(t)
 	t.Run("kubernetes", func(t *testing.T) { backendtest.Run(t, p.kubernetes(t, cluster.Config{}), p.state(t)) })
 	t.Run("helm", func(t *testing.T) { backendtest.Run(t, p.helm(t, cluster.Config{}), p.state(t)) })
+	t.Run("a replay asks for nothing", func(t *testing.T) { replayed(t, p) })
 	t.Run("the trace is on the pod", func(t *testing.T) { traced(t, p) })
 	t.Run("why a pod does not run is told", func(t *testing.T) { broken(t, p) })
 	t.Run("a release that died half way is recovered", func(t *testing.T) { pending(t, p) })
