@@ -60,6 +60,7 @@ var (
 	KindProvisioningProgressed = Kind{Fact: "provisioning.progressed", Subject: "dev.fieldlog.ProvisioningProgressed", Topic: "provisioning"}
 	KindProvisioningIntervened = Kind{Fact: "provisioning.intervened", Subject: "dev.fieldlog.ProvisioningIntervened", Topic: "provisioning"}
 	KindEffectRecorded         = Kind{Fact: "effect.recorded", Subject: "dev.fieldlog.EffectRecorded", Topic: "effects"}
+	KindNotificationRaised     = Kind{Fact: "notification.raised", Subject: "dev.fieldlog.NotificationRaised", Topic: "notifications"}
 	KindClientState            = Kind{Fact: "client.state", Subject: "dev.fieldlog.ClientState", Topic: "client-state"}
 
 	KindDeadLetter          = Kind{Fact: "deadletter", Subject: "dev.fieldlog.DeadLetter", Topic: "deadletters"}
@@ -75,7 +76,7 @@ func Kinds() []Kind {
 		KindTelemetryReported,
 		KindOrderPlaced, KindOrderChangeRequested, KindOrderCancelRequested,
 		KindClientRegistered, KindOrderAccepted, KindOrderChanged, KindOrderCancelled, KindOrderRejected,
-		KindProvisioningProgressed, KindProvisioningIntervened, KindEffectRecorded, KindClientState,
+		KindProvisioningProgressed, KindProvisioningIntervened, KindEffectRecorded, KindNotificationRaised, KindClientState,
 		KindDeadLetter, KindDeadLetterRedriven, KindDeadLetterDiscarded,
 		KindReceiptsCounted,
 	}

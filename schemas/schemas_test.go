@@ -28,6 +28,7 @@ func readers(t *testing.T) map[string]func(writer, today *avro.Schema, data []by
 		schemas.KindProvisioningProgressed.Fact: read[schemas.ProvisioningProgressed],
 		schemas.KindProvisioningIntervened.Fact: read[schemas.ProvisioningIntervened],
 		schemas.KindEffectRecorded.Fact:         read[schemas.EffectRecorded],
+		schemas.KindNotificationRaised.Fact:     read[schemas.NotificationRaised],
 		schemas.KindClientState.Fact:            read[schemas.ClientState],
 		schemas.KindDeadLetter.Fact:             read[schemas.DeadLetter],
 		schemas.KindDeadLetterRedriven.Fact:     read[schemas.DeadLetterRedriven],

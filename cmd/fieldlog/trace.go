@@ -1,6 +1,6 @@
 package main
 
-//	topics orders, clients, effects, provisioning, events, deadletters --+
+//	topics of orders, effects, provisioning, notifications, letters -----+
 //	ClickHouse: reports -------------------------------------------------+-> internal/story -> one line a chapter, or JSON lines
 
 import (
@@ -27,7 +27,7 @@ func (p *program) traceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trace ID",
 		Short: "Tell the whole story of a trace, in the order of time",
-		Long: `Reads the topics of orders, their facts, effects and provisioning, of events and dead letters, and the reports that ClickHouse has,
+		Long: `Reads the topics of orders, their facts, effects, provisioning and notifications, of events and dead letters, and the reports that ClickHouse has,
 and prints what belongs to one trace: what was asked for, decided and done, step by step, with tries and errors. Where ClickHouse does
 not answer, the rest is told and a note says so. It ends with 1 if nothing is known of the trace.`,
 		Example: "  fieldlog trace 4bf92f3577b34da6a3ce929d0e0e4736\n  fieldlog trace 4bf92f3577b34da6a3ce929d0e0e4736 --json | jq .kind",

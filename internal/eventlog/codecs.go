@@ -76,6 +76,7 @@ func newCodecs(registry *sr.Client) (*codecs, error) {
 		addKind[schemas.ProvisioningProgressed](c, schemas.KindProvisioningProgressed),
 		addKind[schemas.ProvisioningIntervened](c, schemas.KindProvisioningIntervened),
 		addKind[schemas.EffectRecorded](c, schemas.KindEffectRecorded),
+		addKind[schemas.NotificationRaised](c, schemas.KindNotificationRaised),
 		addKind[schemas.ClientState](c, schemas.KindClientState),
 		addKind[schemas.DeadLetter](c, schemas.KindDeadLetter),
 		addKind[schemas.DeadLetterRedriven](c, schemas.KindDeadLetterRedriven),

@@ -17,15 +17,16 @@ type TopicSpec struct {
 
 // The topics of this version.
 const (
-	TopicTelemetry    Topic = "telemetry"
-	TopicOrders       Topic = "orders"
-	TopicClients      Topic = "clients"
-	TopicProvisioning Topic = "provisioning"
-	TopicEffects      Topic = "effects"
-	TopicClientState  Topic = "client-state"
-	TopicEvents       Topic = "events"
-	TopicDeadLetters  Topic = "deadletters"
-	TopicReceipts     Topic = "receipts"
+	TopicTelemetry     Topic = "telemetry"
+	TopicOrders        Topic = "orders"
+	TopicClients       Topic = "clients"
+	TopicProvisioning  Topic = "provisioning"
+	TopicEffects       Topic = "effects"
+	TopicNotifications Topic = "notifications"
+	TopicClientState   Topic = "client-state"
+	TopicEvents        Topic = "events"
+	TopicDeadLetters   Topic = "deadletters"
+	TopicReceipts      Topic = "receipts"
 )
 
 // OrderPartitions is the number of partitions of every topic about orders. They have the same number because what concerns a
@@ -40,6 +41,7 @@ func Topics() []TopicSpec {
 		{Name: TopicClients, Partitions: OrderPartitions, Doc: "what the registrar decided; key client"},
 		{Name: TopicProvisioning, Partitions: OrderPartitions, Doc: "how provisioning goes, and what operators decided; key client"},
 		{Name: TopicEffects, Partitions: OrderPartitions, Compact: true, Doc: "ledger of effects on the world outside; key effect id, in the client's partition"},
+		{Name: TopicNotifications, Partitions: OrderPartitions, Retention: 365 * day, Doc: "what somebody should be told, by whatever worker reads it; key client"},
 		{Name: TopicClientState, Partitions: OrderPartitions, Compact: true, Doc: "latest state of each client; key client"},
 		{Name: TopicEvents, Partitions: 12, Retention: 365 * day, Doc: "events of anybody's own kinds; key partitionkey, subject or source"},
 		{Name: TopicDeadLetters, Partitions: 12, Retention: 365 * day, Doc: "what could not be handled; key of the original record"},

@@ -69,7 +69,8 @@ func New(log *eventlog.Log, tables Tables) *Teller { return &Teller{log: log, ta
 
 // topics are those that are read, in the order of the flow.
 var topics = []eventlog.Topic{
-	eventlog.TopicOrders, eventlog.TopicClients, eventlog.TopicEffects, eventlog.TopicProvisioning, eventlog.TopicEvents, eventlog.TopicDeadLetters,
+	eventlog.TopicOrders, eventlog.TopicClients, eventlog.TopicEffects, eventlog.TopicProvisioning, eventlog.TopicNotifications,
+	eventlog.TopicEvents, eventlog.TopicDeadLetters,
 }
 
 // fetchBytes is what is taken from each broker at a time.

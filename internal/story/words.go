@@ -55,6 +55,7 @@ type fields struct {
 	Effector    string    `json:"effector"`
 	By          string    `json:"by"`
 	Why         string    `json:"why"`
+	Notice      string    `json:"notice"`
 	Operator    string    `json:"operator"`
 	Topic       string    `json:"topic"`
 	EventType   string    `json:"event_type"`
@@ -75,6 +76,8 @@ func Describe(kind string, event []byte) Words {
 		if f.State == "failed" {
 			w.Tone = Bad
 		}
+	case kind == "notification.raised":
+		w.Title, w.Detail, w.Tone = "Notification: "+strings.ReplaceAll(f.Notice, "_", " "), joined(f.Reason, f.Detail), Bad
 	case strings.HasPrefix(kind, "deadletter"):
 		f.letter(kind, &w)
 	default:

@@ -23,6 +23,7 @@ func TestDescribe(t *testing.T) {
 	f("provisioning.progressed", `{"state":"succeeded","namespace":"n"}`, Good, "Ready", "namespace n")
 	f("provisioning.intervened", `{"action":"retry","by":"ada","why":"fixed"}`, Busy, "Operator: retry", "fixed · by ada")
 	f("effect.recorded", `{"step":"quota","state":"failed","effector":"helm"}`, Bad, "Effect quota: failed", "by helm")
+	f("notification.raised", `{"notice":"order_abandoned","reason":"failed","detail":"out of reach"}`, Bad, "Notification: order abandoned", "failed · out of reach")
 	f("deadletter", `{"reason":"invalid","topic":"telemetry"}`, Bad, "Dead letter: invalid", "topic telemetry")
 	f("com.example.Unknown", `not json`, Quiet, "com.example.Unknown", "")
 }
@@ -30,7 +31,7 @@ func TestDescribe(t *testing.T) {
 // TestEveryKindHasWords holds that no kind about orders and their provisioning is told by its name only.
 func TestEveryKindHasWords(t *testing.T) {
 	for _, kind := range schemas.Kinds() {
-		about := slices.Contains([]string{"orders", "clients", "provisioning", "effects", "deadletters"}, kind.Topic)
+		about := slices.Contains([]string{"orders", "clients", "provisioning", "effects", "notifications", "deadletters"}, kind.Topic)
 		states := []string{""}
 		if kind.Fact == schemas.KindProvisioningProgressed.Fact {
 			states = nil

@@ -216,7 +216,7 @@ func (o *owner) begin(client string, now time.Time) (*started, []schemas.Event) 
 	p, t := order.Progress(), o.task(order)
 	if p.GiveUp {
 		o.sooner(now) // the client's next order, once this one is out of the way
-		return nil, []schemas.Event{o.final(t, schemas.ProvisioningAbandoned, "operator", "an operator gave it up", now)}
+		return nil, o.abandoned(t, "operator", "an operator gave it up", p.Attempt, now)
 	}
 	if next := p.NextTry.Time(); p.NextTry > 0 && next.After(now) {
 		o.sooner(next)

@@ -9,7 +9,8 @@
 //   - A client's orders are worked on one after the other, in the order in which they were asked for; a failing one holds up
 //     that client alone. Clients are worked on at the same time, at most Config.Workers of them.
 //   - A failed step is tried again after a wait that doubles, with jitter, at most Config.Attempts times; then the order is
-//     abandoned, until somebody changes, cancels or retries it. What the backend refuses is abandoned at once.
+//     abandoned, until somebody changes, cancels or retries it. What the backend refuses is abandoned at once. With each
+//     abandonment a notification is appended, in the same transaction, for whoever tells people.
 //   - A backend that fails for everybody is left alone for a while (a breaker), without counting tries.
 //
 // # What happens to a step, and what a crash leaves behind

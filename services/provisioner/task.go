@@ -95,11 +95,15 @@ func (o *owner) fact(t task, state schemas.ProvisioningState, now time.Time) *sc
 	}
 }
 
-// final returns the event that ends the work on a version with a reason.
-func (o *owner) final(t task, state schemas.ProvisioningState, reason, detail string, now time.Time) *schemas.ProvisioningProgressed {
-	e := o.fact(t, state, now)
-	e.Reason, e.Detail = reason, detail
-	return e
+// abandoned returns the fact that ends the work on a version with a reason, and the notification of it.
+func (o *owner) abandoned(t task, reason, detail string, tries int32, now time.Time) []schemas.Event {
+	fact := o.fact(t, schemas.ProvisioningAbandoned, now)
+	fact.Reason, fact.Detail = reason, detail
+	return []schemas.Event{fact, &schemas.NotificationRaised{
+		Envelope: o.envelope(t, "notification", string(schemas.NoticeOrderAbandoned), now), Notice: schemas.NoticeOrderAbandoned,
+		OrderID: fact.OrderID, Client: fact.Client, Version: fact.Version, Reason: reason, Detail: detail, Attempts: tries,
+		StepName: fact.StepName, Backend: fact.Backend, Namespace: fact.Namespace,
+	}}
 }
 
 // effect returns an entry of the ledger.
@@ -126,7 +130,7 @@ func (o *owner) outcome(e ended, now time.Time) []schemas.Event {
 	failed.Reason, failed.Detail = reason, detail
 	events := []schemas.Event{o.effect(t, schemas.EffectFailed, detail, now), failed}
 	if refused || int(t.attempt)+1 >= o.service.cfg.Attempts {
-		return append(events, o.final(t, schemas.ProvisioningAbandoned, reason, detail, now))
+		return append(events, o.abandoned(t, reason, detail, t.attempt+1, now)...)
 	}
 	failed.NextTry = schemas.TimeOf(now.Add(o.service.cfg.wait(t.attempt)))
 	return events
