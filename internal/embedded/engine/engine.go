@@ -22,11 +22,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -116,6 +118,9 @@ const taken = 3 * time.Second
 
 // fixPort picks a port where none is given, and fails early, with the flag to change, where the address is taken.
 func fixPort(ctx context.Context, addr string) (string, error) {
+	if host, port, err := net.SplitHostPort(addr); err == nil && port == "0" {
+		return freeAddr(ctx, host)
+	}
 	var fixed string
 	err := retry(ctx, taken, func() error {
 		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
@@ -129,6 +134,20 @@ func fixPort(ctx context.Context, addr string) (string, error) {
 		return "", fmt.Errorf("listen for ClickHouse clients on %q: %w; change --clickhouse-listen", addr, err)
 	}
 	return fixed, nil
+}
+
+// freeAddr picks a port that the system does not hand out by itself. One of those may be somebody else's by the time the child listens,
+// or while it is started again.
+func freeAddr(ctx context.Context, host string) (string, error) {
+	var failed error
+	for range 1000 {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(10_000+rand.N(20_000))))
+		if err == nil {
+			return listener.Addr().String(), listener.Close()
+		}
+		failed = err
+	}
+	return "", fmt.Errorf("find a free port for ClickHouse clients: %w", failed)
 }
 
 func (e *Engine) answers(ctx context.Context) bool {
