@@ -283,6 +283,7 @@ func (o *ordering) commit(rw http.ResponseWriter) int {
 		p.write(rw)
 		return p.Status
 	}
+	o.g.logger.Info("took an input about an order", "kind", o.input.Kind().Fact, "client", o.client, "order", o.order, "trace_id", o.head.TraceID)
 	body := placed{OrderID: o.order, Client: o.client, EventID: o.head.EventID, TraceID: o.head.TraceID, Position: locationOf(results[0].Position), Decision: "pending"}
 	rw.Header().Set("Location", "/v1/orders/"+o.order)
 	return o.answer(rw, body, o.decision(answer))

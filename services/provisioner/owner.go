@@ -280,7 +280,19 @@ func (s *started) tell(ctx context.Context, err error) {
 func (o *owner) finish(ctx context.Context, e ended) error {
 	delete(o.busy, e.task.order.Client)
 	o.service.metrics.acts.WithLabelValues(e.task.backend.Name(), e.outcome).Inc()
+	o.log(e)
 	return o.tell(ctx, o.outcome(e, time.Now()))
+}
+
+func (o *owner) log(e ended) {
+	t := e.task
+	logger := o.service.logger.With("client", t.order.Client, "order", t.order.ID, "version", t.order.Version, "step", t.step,
+		"backend", t.backend.Name(), "trace_id", t.order.TraceID)
+	if e.err != nil {
+		logger.Warn("a step failed", "attempt", t.attempt, "error", e.err)
+		return
+	}
+	logger.Info("a step is done", "outcome", e.outcome)
 }
 
 // tell appends events in one transaction and folds them once it is committed.
