@@ -202,7 +202,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var event schemas.TelemetryReported
 		if err := decoder.Decode(data, &event); err != nil {
-			if encoded(s, data) {
+			if survivable(data) && encoded(s, data) {
 				t.Fatalf("%x is refused: %v", data, err)
 			}
 			return
@@ -215,6 +215,21 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%x: got %v (%v), want %v", data, got, err, want)
 		}
 	})
+}
+
+// survivable tells whether the general library can be asked about bytes that are refused: the count of an array that overflows makes it
+// write outside of its memory (hamba/avro 2.31, arrayDecoder), and takes a number of ten bytes.
+func survivable(data []byte) bool {
+	continued := 0
+	for _, b := range data {
+		if continued++; b < 0x80 {
+			continued = 0
+		}
+		if continued == 9 {
+			return false
+		}
+	}
+	return true
 }
 
 // general reads data with the general library, within bounds that it does not have by itself.
