@@ -168,10 +168,10 @@ func (m *matrix) judge(violations []violation, err error, story string) {
 
 // summary is the line that the documents quote.
 func (m *matrix) summary() string {
-	records := 0
+	records, orders, acts := 0, 0, 0
 	for _, i := range m.shapes {
-		records += i.checker.checked
+		records, orders, acts = records+i.checker.checked, orders+len(i.books.orders), acts+len(i.books.effects)
 	}
-	return fmt.Sprintf("%d rounds, %d kills, %d stops, %d connections cut, %d records checked, lost %d, doubled %d", m.done,
-		m.tally.kills.Load(), m.tally.stops.Load(), m.tally.cuts.Load(), records, m.count[lost]+m.count[missing]+m.count[misplaced], m.count[doubled])
+	return fmt.Sprintf("%d rounds, %d kills and %d stops (%d and %d of registrars and provisioners), %d connections cut, %d records, %d orders and %d acts checked, lost %d, doubled %d",
+		m.done, m.tally.kills.Load(), m.tally.stops.Load(), m.tally.orderKills.Load(), m.tally.orderStops.Load(), m.tally.cuts.Load(), records, orders, acts, m.count[lost]+m.count[missing]+m.count[misplaced], m.count[doubled])
 }

@@ -1,7 +1,7 @@
 // Package chaos breaks a running installation in every way it knows while reports come in, and then proves that nothing was
 // lost and nothing doubled. `make chaos` runs it.
 //
-// A round is: load with receipts for some seconds, a few faults at moments drawn from the seed, everything healed, and a
+// A round is: load and orders with receipts for some seconds, a few faults at moments drawn from the seed, everything healed, and a
 // check once the tables have caught up:
 //
 //   - every acknowledged report is in the log, at its receipt's position if it has one;
@@ -10,11 +10,17 @@
 //     dead letter;
 //   - every rollup equals its recomputation from the readings;
 //   - "fieldlog audit" says the same;
+//   - every acknowledged request about an order is in the log at its receipt's position, and was answered by one fact;
+//   - every version of an order ended once: it is ready, abandoned with its reason, or removed; no effect was done twice by the
+//     ledger; the clients' states, ClickHouse's view and what stands on the simulated site are what the facts say;
 //   - the registry's ids are what they were, and no process ended by itself.
 //
 // Two shapes of installation are broken in turn: "fieldlog up", one process tree with further gateways and workers beside it;
 // and separate processes on three Apache Kafka brokers, a real schema registry and a ClickHouse engine. Links between the
-// parties go through a fault proxy.
+// parties go through a fault proxy. Registrars and provisioners, two of each, are processes of their own in the second shape, and
+// within the tree in the first.
+//
+// What the site itself counts is its present state: an act that is repeated and changes nothing is not seen there.
 //
 // The seed decides which faults happen, to whom, when and for how long. How the processes' work interleaves with them is the
 // machine's: a failing seed makes the same faults again, mostly, not always, with the same outcome.

@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,9 @@ func (i *installation) catalogue() []fault {
 	for _, w := range i.workers {
 		all = append(all, i.kill(w.process, 3), i.stop(w.process, 3), leave(w.process))
 	}
+	for _, p := range i.offices {
+		all = append(all, counted(i.kill(p, 4), &i.tally.orderKills), counted(i.stop(p, 3).atLeast(shareTimeout+time.Second), &i.tally.orderStops), leave(p))
+	}
 	all = append(all, i.join())
 	for _, p := range i.processes() {
 		all = append(all, i.apart(p)...)
@@ -36,6 +40,22 @@ func (i *installation) catalogue() []fault {
 		all = append(all, onLink(l)...)
 	}
 	return all
+}
+
+// atLeast returns the fault, held so long.
+func (f fault) atLeast(hold time.Duration) fault {
+	f.hold = hold
+	return f
+}
+
+// counted counts a fault once more.
+func counted(f fault, n *atomic.Int64) fault {
+	do := f.do
+	f.do = func(rng *rand.Rand) func() {
+		n.Add(1)
+		return do(rng)
+	}
+	return f
 }
 
 func (i *installation) kill(p *process, weight int) fault {

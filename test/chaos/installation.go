@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,13 +39,16 @@ type engines interface {
 }
 
 // tally counts what was done to installations.
-type tally struct{ kills, stops, cuts atomic.Int64 }
+type tally struct{ kills, stops, cuts, orderKills, orderStops atomic.Int64 }
 
 // partitions of telemetry: a few for each worker.
 const partitions = "6"
 
 // sessionTimeout is how long a worker that is not heard of keeps its partitions, in every installation.
 const sessionTimeout = 3 * time.Second
+
+// shareTimeout is how long a registrar or provisioner that is not heard of keeps its partitions. It is the program's own.
+const shareTimeout = 10 * time.Second
 
 // installation is everything that is broken and checked: engines, and gateways and workers on them.
 type installation struct {
@@ -54,8 +58,10 @@ type installation struct {
 	engines engines
 	doors   []*gateway
 	workers []*worker
+	offices []*process    // registrars and provisioners
 	log     *eventlog.Log // the checker's
 	checker *checker
+	books   *books
 }
 
 // gateway is a process that takes reports, behind a link.
@@ -89,6 +95,11 @@ func assemble(ctx context.Context, dir, program string, t *tally, e engines, gat
 			return i, err
 		}
 	}
+	if _, apart := e.(*kafka); apart { // a tree has one of each within it
+		for n := range 2 {
+			i.offices = append(i.offices, i.newOffice("registrar", n), i.newOffice("provisioner", n, siteFlags(dir)...))
+		}
+	}
 	if err := i.heal(ctx); err != nil {
 		return i, err
 	}
@@ -105,6 +116,7 @@ func assemble(ctx context.Context, dir, program string, t *tally, e engines, gat
 	}
 	i.checker = newChecker(newReceipts(), i.log, e)
 	i.checker.stalled = i.dump
+	i.books = newBooks(i.log, e, sitesOf(dir))
 	return i, nil
 }
 
@@ -154,6 +166,26 @@ func (i *installation) newWorker(name string) (*worker, error) {
 	return w, nil
 }
 
+// newOffice returns a registrar or a provisioner, which does not run yet.
+func (i *installation) newOffice(service string, number int, flags ...string) *process {
+	through := i.engines.through()
+	return &process{
+		name: fmt.Sprintf("%s-%d", service, number), logs: logsOf(i.dir),
+		command: slices.Concat([]string{i.program, service, "--metrics-listen", "127.0.0.1:0", "--brokers", through.Kafka, "--registry", through.Registry}, flags),
+	}
+}
+
+// sitesOf returns the folder of the simulated sites.
+func sitesOf(dir string) string { return filepath.Join(dir, "sites") }
+
+// siteFlags make steps take a moment, so that faults find them under way, and some fail.
+func siteFlags(dir string) []string {
+	return []string{
+		"--sites", sitesOf(dir), "--site-pace", "40ms", "--site-fail-one-in", "10", "--provision-attempts", "4",
+		"--provision-first-wait", "100ms", "--provision-last-wait", "400ms", "--provision-break", "500ms",
+	}
+}
+
 // logsOf returns the folder of what processes print.
 func logsOf(dir string) string { return filepath.Join(dir, "logs") }
 
@@ -182,14 +214,14 @@ func (i *installation) links() []*link {
 }
 
 func (i *installation) processes() []*process {
-	all := make([]*process, 0, len(i.doors)+len(i.workers))
+	all := make([]*process, 0, len(i.doors)+len(i.workers)+len(i.offices))
 	for _, g := range i.doors {
 		all = append(all, g.process)
 	}
 	for _, w := range i.workers {
 		all = append(all, w.process)
 	}
-	return all
+	return append(all, i.offices...)
 }
 
 // heal undoes every fault and returns when everything is ready.

@@ -63,6 +63,24 @@ var mutants = []mutant{
 		},
 		act: killBeforeTheLogHasIt, caught: []kind{lost},
 	},
+	{
+		name: "progress of the registrar kept outside its state",
+		edits: []edit{{
+			"services/registrar/clerk.go",
+			"state := clients.Published(c.states[client])",
+			"state := clients.Published(c.states[client])\n\t\tstate.OrdersNext, state.Handled = 0, nil",
+		}},
+		act: killBetweenOrders, caught: []kind{doubled},
+	},
+	{
+		name: "provisioner that does not read what it did",
+		edits: []edit{{
+			"services/provisioner/owner.go",
+			"o.partition, eventlog.ProvisioningTopics(), o.state.Apply",
+			"o.partition, []eventlog.Topic{eventlog.TopicClients}, o.state.Apply",
+		}},
+		act: killBetweenOrders, caught: []kind{doubled},
+	},
 }
 
 // build builds a mutant through the compiler's overlay: the source tree is not touched.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -119,6 +122,43 @@ func killBeforeTheLogHasIt(t *testing.T, i *installation, l *load) {
 	})
 }
 
+// killBetweenOrders kills the whole tree once some orders have come true, and lets the same client order more: what was decided
+// and done is before that in the log.
+func killBetweenOrders(t *testing.T, i *installation, l *load) {
+	e, ok := i.engines.(*tree)
+	if !ok {
+		t.Fatal("this act is for a tree")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), healTime)
+	defer cancel()
+	s := &shopping{gateways: i.targets(), name: l.name, seed: l.seed}
+	b := &buyer{shopping: s, client: l.name, rng: rand.New(rand.NewPCG(l.seed, 0)), http: http.DefaultClient}
+	order := func() {
+		id := fmt.Sprintf("%s-o%d", b.client, b.asked)
+		b.asked++
+		for _, method := range []string{http.MethodPost, http.MethodPut} { // a change would count twice, a placement is known by its order
+			for !b.send(method, id, id+"-"+strings.ToLower(method)) {
+				if !until(ctx, time.Now().Add(100*time.Millisecond)) {
+					t.Fatal("an order is not answered")
+				}
+			}
+		}
+	}
+	for range 5 {
+		order()
+	}
+	if violations, err := i.books.check(ctx, s.receipts); err != nil || len(violations) > 0 {
+		t.Fatalf("before the kill: %v %v", violations, err)
+	}
+	s.receipts = nil
+	e.kill()
+	if err := i.heal(ctx); err != nil {
+		t.Fatal(err)
+	}
+	order()
+	i.books.receipts = append(i.books.receipts, s.receipts...)
+}
+
 // perform plays an act and checks.
 func (m *mutant) perform(t *testing.T, i *installation, number int) []violation {
 	t.Helper()
@@ -130,6 +170,11 @@ func (m *mutant) perform(t *testing.T, i *installation, number int) []violation 
 	if err != nil {
 		t.Fatal(err)
 	}
+	orders, err := i.books.check(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	violations = append(violations, orders...)
 	audit, err := i.audit(t.Context())
 	if err != nil {
 		t.Error(err)
@@ -161,6 +206,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			var n tally
 			i := plant(t, workplace(t), m.build(t), &n)
 			i.checker.patience, i.checker.stalled = 15*time.Second, func() {} // it will not come
+			i.books.patience = 15 * time.Second
 			found := m.perform(t, i, number)
 			has := func(k ...kind) bool {
 				return slices.ContainsFunc(found, func(v violation) bool { return slices.Contains(k, v.kind) })

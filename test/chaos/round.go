@@ -63,6 +63,8 @@ func (i *installation) round(ctx context.Context, seed uint64, number int) (*rep
 	l := &load{gateways: i.targets(), name: clients, seed: rng.Uint64(), receipts: i.checker.receipts}
 	var posting, faults sync.WaitGroup
 	posting.Go(func() { l.run(loaded) })
+	s := &shopping{gateways: i.targets(), name: clients, seed: rng.Uint64()}
+	posting.Go(func() { s.run(loaded) })
 	var mu sync.Mutex
 	tell := func(what string) {
 		mu.Lock()
@@ -83,9 +85,11 @@ func (i *installation) round(ctx context.Context, seed uint64, number int) (*rep
 	i.recover(ctx, r)
 	tell("everything is healed")
 	violations, err := i.checker.check(ctx, false, clients+"-", tell)
+	orders, unread := i.books.check(ctx, s.receipts)
+	tell(fmt.Sprintf("%d requests about orders were acknowledged", len(s.receipts)))
 	audit, unable := i.audit(ctx)
-	r.violations = append(append(r.violations, violations...), audit...)
-	err = errors.Join(err, unable)
+	r.violations = append(append(append(r.violations, violations...), orders...), audit...)
+	err = errors.Join(err, unread, unable)
 	r.receipts, r.took = i.checker.receipts.count()-before, time.Since(begin)
 	return r, err
 }

@@ -47,11 +47,11 @@ func newTree(ctx context.Context, dir, program string, t *tally) (*tree, error) 
 	}
 	e.process = &process{
 		name: "up", logs: logsOf(dir),
-		command: []string{
+		command: append([]string{
 			program, "up", "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0", "--portal-listen", "127.0.0.1:0", "--kafka-listen", kafka,
 			"--registry-listen", registry, "--clickhouse-listen", engine, "--partitions", partitions, "--drain", "5s",
 			"--session-timeout", sessionTimeout.String(), "--block-age", blockAge.String(), "--no-sync",
-		},
+		}, siteFlags(dir)...),
 		onReady: func(a addresses) { e.front.aim(hostOf(a.Gateway)) },
 	}
 	if err := e.start(); err != nil {
@@ -156,6 +156,7 @@ func (e *tree) faults() []fault {
 		{name: "kill the whole tree", weight: 4, do: func(*rand.Rand) func() {
 			if e.kill() {
 				e.tally.kills.Add(1)
+				e.tally.orderKills.Add(1)
 			}
 			return func() { _ = e.start() } // what is wrong shows when it is healed
 		}},
@@ -165,6 +166,7 @@ func (e *tree) faults() []fault {
 		}},
 		{name: "stop the tree, but not its engine", weight: 2, hold: sessionTimeout + time.Second, do: func(*rand.Rand) func() {
 			e.tally.stops.Add(1)
+			e.tally.orderStops.Add(1)
 			e.freeze()
 			return e.thaw
 		}},

@@ -1,12 +1,17 @@
 // Package simulated is a backend that needs nothing: a module is a folder on this machine. It takes its time, and can be
 // told to fail, so that everything around it can be seen and tested.
 //
-// What is under the folder: <namespace>/site.json, written whole or not at all. Steps take as long as Config.Pace says, a
-// little more or less for each order.
+// What is under the folder: <namespace>/site.json, written whole or not at all, and .removed/<order> with the version that removed
+// an order. Steps take as long as Config.Pace says, a little more or less for each order.
+//
+// A version that was overtaken, or removed, is not made any more: a provisioner that was stopped in the middle of an act, and
+// wakes up after another one has gone on, changes nothing.
 package simulated
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,6 +84,9 @@ func (s *Simulated) Do(ctx context.Context, o backend.Order, step string) error 
 	if had.Steps[step] == o.Version {
 		return nil
 	}
+	if err := s.current(o, had); err != nil {
+		return err
+	}
 	had.Order, had.Client, had.Product, had.TraceID = o.ID, o.Client, o.Product, o.TraceID
 	had.Steps[step] = o.Version
 	return s.store(o, had)
@@ -103,7 +111,63 @@ func (s *Simulated) Remove(ctx context.Context, o backend.Order) error {
 	if _, err := s.load(o); errors.As(err, &refusal) {
 		return nil // it is another's
 	}
+	if err := s.bury(o); err != nil {
+		return err
+	}
 	return os.RemoveAll(s.path(o))
+}
+
+// current returns an error when a later version of the order was made, or removed it.
+func (s *Simulated) current(o backend.Order, had site) error {
+	latest, err := s.removed(o)
+	if err != nil {
+		return err
+	}
+	for _, version := range had.Steps {
+		latest = max(latest, version)
+	}
+	if latest > o.Version {
+		return fmt.Errorf("version %d of order %q is here already, not %d", latest, o.ID, o.Version)
+	}
+	return nil
+}
+
+// grave is the file that tells by which version an order was removed. A namespace does not begin with a dot.
+func (s *Simulated) grave(o backend.Order) string {
+	sum := sha256.Sum256([]byte(o.Client + "\x00" + o.ID))
+	return filepath.Join(s.cfg.Dir, ".removed", hex.EncodeToString(sum[:16]))
+}
+
+// removed returns the version that removed the order, 0 for none.
+func (s *Simulated) removed(o backend.Order) (int32, error) {
+	text, err := os.ReadFile(s.grave(o))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look whether order %q was removed: %w", o.ID, err)
+	}
+	version, err := strconv.ParseInt(string(text), 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("look whether order %q was removed: %w", o.ID, err)
+	}
+	return int32(version), nil
+}
+
+// bury notes that the order is being removed, before it is.
+func (s *Simulated) bury(o backend.Order) error {
+	if err := os.MkdirAll(filepath.Dir(s.grave(o)), 0o755); err != nil {
+		return fmt.Errorf("note that order %q is removed: %w", o.ID, err)
+	}
+	return replace(s.grave(o), []byte(strconv.Itoa(int(o.Version))))
+}
+
+// replace writes a file so that a crash leaves the old one or the new one.
+func replace(file string, text []byte) error {
+	if err := os.WriteFile(file+".new", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
 }
 
 func (s *Simulated) path(o backend.Order) string { return filepath.Join(s.cfg.Dir, o.Namespace) }
@@ -137,12 +201,8 @@ func (s *Simulated) store(o backend.Order, as site) error {
 	if err == nil {
 		err = os.MkdirAll(s.path(o), 0o755)
 	}
-	file := filepath.Join(s.path(o), "site.json")
 	if err == nil {
-		err = os.WriteFile(file+".new", text, 0o644)
-	}
-	if err == nil {
-		err = os.Rename(file+".new", file)
+		err = replace(filepath.Join(s.path(o), "site.json"), text)
 	}
 	if err != nil {
 		return fmt.Errorf("write site %q: %w", o.Namespace, err)

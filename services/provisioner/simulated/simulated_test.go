@@ -69,3 +69,30 @@ func TestNamesThatAreNoFolders(t *testing.T) {
 	f("/root")
 	f(strings.Repeat("../", 3) + "etc")
 }
+
+// TestWhoWakesUpLateChangesNothing: the act of an earlier version ends after a later one was made, and after it was removed.
+func TestWhoWakesUpLateChangesNothing(t *testing.T) {
+	dir := t.TempDir()
+	s, zombie := simulated.New(simulated.Config{Dir: dir}), simulated.New(simulated.Config{Dir: dir})
+	first := backendtest.Order("cliente", "late")
+	second, removal := first, first
+	second.Version, removal.Version = 2, 3
+	if err := s.Do(t.Context(), second, "namespace"); err != nil {
+		t.Fatal(err)
+	}
+	if err := zombie.Do(t.Context(), first, "namespace"); err == nil {
+		t.Error("version 1 was made over version 2")
+	}
+	if done, err := s.Done(t.Context(), second, "namespace"); !done || err != nil {
+		t.Errorf("got %v, %v: version 2 does not stand any more", done, err)
+	}
+	if err := s.Remove(t.Context(), removal); err != nil {
+		t.Fatal(err)
+	}
+	if err := zombie.Do(t.Context(), second, "namespace"); err == nil {
+		t.Error("version 2 was made after it was removed")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "late")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want no site", err)
+	}
+}
