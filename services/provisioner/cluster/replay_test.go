@@ -48,7 +48,7 @@ func (h *history) append(event schemas.Event, cause *schemas.Decided) {
 func (h *history) accept(client, id, product string) {
 	h.Helper()
 	e := &schemas.OrderAccepted{OrderID: id, Client: client, Version: 1}
-	e.Terms = schemas.Terms{Namespace: id, Product: product, Environment: "dev", Archtype: "SaaS", Hardware: "Shared"}
+	e.Terms = schemas.Terms{Namespace: id, Product: product, Environment: "Development", Archtype: "SaaS", Hardware: "Shared"}
 	h.append(e, &e.Decided)
 }
 
