@@ -7,12 +7,11 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/fieldlog/fieldlog/internal/pause"
-
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/sr"
 
+	"github.com/fieldlog/fieldlog/internal/pause"
 	"github.com/fieldlog/fieldlog/schemas"
 )
 

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fieldlog/fieldlog/internal/pause"
-
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // worker folds and stores one partition, for as long as this member owns it.

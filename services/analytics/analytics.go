@@ -7,13 +7,12 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/fieldlog/fieldlog/internal/pause"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // Service fills the tables of one generation from the log.

@@ -19,12 +19,11 @@ import (
 	"log/slog"
 	"sync/atomic"
 
-	"github.com/fieldlog/fieldlog/internal/pause"
-
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // Config says how to show it. The zero value of every field means its default.

@@ -7,9 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/fieldlog/fieldlog/internal/pause"
-
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/pause"
 	"github.com/fieldlog/fieldlog/projections/duplicates"
 	"github.com/fieldlog/fieldlog/schemas"
 )

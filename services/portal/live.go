@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 const (
@@ -83,7 +85,7 @@ func (p *Portal) live(v *visit) error {
 			if err = s.event("change", "now"); err == nil && said != "" {
 				err = s.event("said", html.EscapeString(said))
 			}
-			pause(ctx, streamStep)
+			pause.For(ctx, streamStep)
 		}
 	}
 	return nil
@@ -114,7 +116,7 @@ func (p *Portal) watch(ctx context.Context, path string, news chan string) {
 		})
 		if ctx.Err() == nil {
 			p.logger.Debug("the stream of the gateway ended", "error", err)
-			pause(ctx, 2*time.Second)
+			pause.For(ctx, 2*time.Second)
 		}
 	}
 }
@@ -135,13 +137,4 @@ func (c client) words() string {
 		text += fmt.Sprintf(", step %d of %d", last.Step, last.Steps)
 	}
 	return text
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

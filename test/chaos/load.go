@@ -52,11 +52,18 @@ type sender struct {
 
 func (s *sender) run(ctx context.Context) {
 	defer s.http.CloseIdleConnections()
+	paced(ctx, every, func() {
+		s.post()
+		s.posted++
+	})
+}
+
+// paced does something again and again, at most so often, until ctx ends.
+func paced(ctx context.Context, every time.Duration, do func()) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		s.post()
-		s.posted++
+		do()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

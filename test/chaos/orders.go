@@ -63,16 +63,10 @@ type buyer struct {
 
 func (b *buyer) run(ctx context.Context) {
 	defer b.http.CloseIdleConnections()
-	tick := time.NewTicker(orderEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
+	paced(ctx, orderEvery, func() {
 		b.ask()
 		b.asked++
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-		}
-	}
+	})
 }
 
 // ask places an order, or changes or cancels one that was placed. What is not answered is asked again under the same event id,
