@@ -27,6 +27,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
 // EnvPrograms names the folder of the control plane's programs.
@@ -127,7 +129,7 @@ func (c *Cluster) writeConfig(t testing.TB, name, token string) string {
 func (c *Cluster) connect(t testing.TB) {
 	t.Helper()
 	var last error
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); pause.For(t.Context(), 200*time.Millisecond) {
 		cfg, err := clientcmd.BuildConfigFromFlags("", c.AdminConfig)
 		if err != nil {
 			last = err
@@ -176,7 +178,7 @@ func (c *Cluster) Requests(t testing.TB) map[string]int {
 func (c *Cluster) WaitForRights(t testing.TB, right authorizationv1.ResourceAttributes) {
 	t.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: Provisioner, ResourceAttributes: &right}}
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); pause.For(t.Context(), 50*time.Millisecond) {
 		answer, err := c.Admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
 		if err == nil && answer.Status.Allowed {
 			return
@@ -200,7 +202,7 @@ func run(t testing.TB, dir, name, program string, args ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(program, args...)
+	cmd := exec.CommandContext(context.Background(), program, args...) // it outlives the test's context, until it is cleaned up
 	cmd.Stdout, cmd.Stderr, cmd.Dir = out, out, dir
 	dieWithTest(cmd)
 	if err := cmd.Start(); err != nil {
