@@ -12,16 +12,16 @@ import (
 
 // columns measures the way from a record's bytes to columns.
 func (b *bench) columns(ctx context.Context) error {
-	scanned, err := b.goBench(ctx, "./services/gateway/jsonscan", "BenchmarkScan/^readings=100$/^array=false$")
+	scanned, err := b.goBench(ctx, b.benchtime, "./services/gateway/jsonscan", "BenchmarkScan/^readings=100$/^array=false$")
 	if err != nil {
 		return err
 	}
-	seen, err := b.goBench(ctx, "./services/gateway/jsonscan", "BenchmarkScan/^ceiling$/^readings=100$/^array=false$")
+	seen, err := b.goBench(ctx, b.benchtime, "./services/gateway/jsonscan", "BenchmarkScan/^ceiling$/^readings=100$/^array=false$")
 	if err != nil {
 		return err
 	}
 	b.add("JSON to report", "100 readings", scanned["BenchmarkScan/readings=100/array=false"], seen["BenchmarkScan/ceiling/readings=100/array=false"], "looking at each byte")
-	results, err := b.goBench(ctx, "./services/analytics", "BenchmarkRecordsToColumns")
+	results, err := b.goBench(ctx, b.benchtime, "./services/analytics", "BenchmarkRecordsToColumns")
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (b *bench) columns(ctx context.Context) error {
 
 // insert measures a block on its way into ClickHouse.
 func (b *bench) insert(ctx context.Context) error {
-	results, err := b.goBench(ctx, "./services/analytics", "BenchmarkInsert/rows=(100000|500000)$/^(bare|all tables|server)$")
+	results, err := b.goBench(ctx, b.inserts, "./services/analytics", "BenchmarkInsert/rows=(100000|500000)$/^(bare|all tables|server)$")
 	if err != nil {
 		return err
 	}
@@ -46,9 +46,9 @@ func (b *bench) insert(ctx context.Context) error {
 
 var benchLine = regexp.MustCompile(`^(Benchmark\S+?)(?:-\d+)?\s.*?([\d.]+) ns/reading`)
 
-// goBench runs Go benchmarks and returns their nanoseconds a reading by name.
-func (b *bench) goBench(ctx context.Context, pkg, pattern string) (map[string]float64, error) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", b.benchtime, "-timeout", "10m", pkg)
+// goBench runs Go benchmarks for so long, or so often, and returns their nanoseconds a reading by name.
+func (b *bench) goBench(ctx context.Context, benchtime, pkg, pattern string) (map[string]float64, error) {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", benchtime, "-timeout", "10m", pkg)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -36,9 +36,9 @@ func main() {
 		serveNull(ctx, *null, *broker)
 		return
 	}
-	b := &bench{binary: *binary, only: *only, load: 6 * time.Second, benchtime: "1s"}
+	b := &bench{binary: *binary, only: *only, load: 6 * time.Second, benchtime: "1s", inserts: "8x"}
 	if *quick {
-		b.load, b.benchtime = 2*time.Second, "100ms"
+		b.load, b.benchtime, b.inserts = 2*time.Second, "100ms", "2x"
 	}
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -51,7 +51,8 @@ type bench struct {
 	binary    string
 	only      string
 	load      time.Duration
-	benchtime string
+	benchtime string // of one benchmark
+	inserts   string // times that a block is inserted: a second would be one
 	rows      []row
 }
 

@@ -78,7 +78,7 @@ func ask(ctx context.Context, clickhouse, sql string) (string, error) {
 
 // stored waits until ClickHouse has exactly that many readings. More would be a reading stored twice.
 func stored(ctx context.Context, clickhouse string, want int64) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // a machine that stands still for a while is no failure
 	defer cancel()
 	for {
 		text, err := ask(ctx, clickhouse, "SELECT count() FROM fieldlog.readings")
