@@ -3,6 +3,7 @@ package test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -97,7 +98,36 @@ func TestAnOrderGoesFromTheDoorToTheTables(t *testing.T) {
 		t.Errorf("there is no trace: %+v %+v", first, shown)
 	}
 	s.eventually(patience, "SELECT client, orders, products FROM fieldlog.clients ORDER BY client", "cliente02\t1\t[]\ncliente03\t1\t['Product-C']")
+	s.charts("orders", map[string]float64{"Product-B": 1, "Product-C": 1})
 	s.stop()
+}
+
+// charts expects of a chart in the portal the sum of each of its series.
+func (s *system) charts(name string, want map[string]float64) {
+	s.t.Helper()
+	resp, err := http.Get(s.Portal + "/charts/" + name + ".json")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var chart struct {
+		Series []string
+		Data   [][]*float64
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&chart); err != nil || len(chart.Data) != len(chart.Series)+1 {
+		s.t.Fatalf("GET the chart %q: %d, %+v, %v", name, resp.StatusCode, chart, err)
+	}
+	got := map[string]float64{}
+	for i, label := range chart.Series {
+		for _, value := range chart.Data[i+1] {
+			if value != nil {
+				got[label] += *value
+			}
+		}
+	}
+	if !maps.Equal(got, want) {
+		s.t.Errorf("the chart %q sums up to %v, want %v", name, got, want)
+	}
 }
 
 // inputs are what the gateway acknowledged.

@@ -1,16 +1,21 @@
 package portal
 
 import (
-	"cmp"
 	"maps"
 	"math"
-	"net/url"
+	"net/http"
 	"slices"
-	"strconv"
 	"time"
-
-	"github.com/fieldlog/fieldlog/schemas"
 )
+
+// chart is what the script draws: columns of which the first is the time in seconds, or NaN-free numbers beside it.
+type chart struct {
+	Kind   string       `json:"kind"` // line, bars, points
+	Unit   string       `json:"unit"`
+	Series []string     `json:"series"`
+	Data   [][]*float64 `json:"data"`
+	Every  string       `json:"every,omitempty"` // what a bar covers
+}
 
 // columns collects points of several series over one axis.
 type columns struct {
@@ -53,82 +58,80 @@ func (c *columns) chart(kind, unit string) chart {
 	return made
 }
 
-// maxCharted bounds the orders that a chart is made of.
-const maxCharted = 5000
-
-// everyOrder returns the orders that the gateway knows, at most maxCharted.
-func (p *Portal) everyOrder(v *visit) ([]order, error) {
-	var all []order
-	query := url.Values{"limit": {strconv.Itoa(1000)}}
-	for len(all) < maxCharted {
-		page, err := p.api.orders(v.r.Context(), query)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, page.Orders...)
-		if page.Next == "" {
-			break
-		}
-		query.Set("after", page.Next)
-	}
-	return all[:min(len(all), maxCharted)], nil
-}
-
-// ordersChart answers how many orders were placed, a bar a week; a day, an hour or five minutes where all are younger.
-func (p *Portal) ordersChart(v *visit) error {
-	all, err := p.everyOrder(v)
+// draw asks ClickHouse for points, each a label, a time and a value, and answers the chart of them.
+func (p *Portal) draw(v *visit, kind, unit, every, query string, args ...any) error {
+	rows, err := p.sources.Tables.Query(v.r.Context(), query, args...)
 	if err != nil {
-		return err
+		return &unreachable{err}
 	}
-	first := time.Now()
-	for _, o := range all {
-		if !o.Placed.IsZero() && o.Placed.Before(first) {
-			first = o.Placed
-		}
-	}
-	every, width := bucketFor(time.Since(first))
+	defer func() { _ = rows.Close() }() // what went wrong is told by Err
 	table := newColumns()
-	for _, o := range all {
-		if !o.Placed.IsZero() {
-			table.add(float64(beginning(o.Placed, width).Unix()), o.Product, 1)
+	for rows.Next() {
+		var label string
+		var at time.Time
+		var value float64
+		if err := rows.Scan(&label, &at, &value); err != nil {
+			return err
 		}
+		table.add(float64(at.UnixMicro())/1e6, label, value)
 	}
-	made := table.chart("bars", "orders")
+	if err := rows.Err(); err != nil {
+		return &unreachable{err}
+	}
+	made := table.chart(kind, unit)
 	made.Every = every
 	return v.json(made)
 }
 
-func bucketFor(span time.Duration) (name string, width time.Duration) {
+// drawn wraps a chart of what ClickHouse has.
+func (p *Portal) drawn(answer func(*visit) error) func(*visit) error {
+	return func(v *visit) error {
+		if p.sources.Tables == nil {
+			return fail(http.StatusNotFound, "No ClickHouse is given to the portal.")
+		}
+		ctx, cancel := v.within(15 * time.Second)
+		defer cancel()
+		v.r = v.r.WithContext(ctx)
+		return answer(v)
+	}
+}
+
+// readingsChart answers one metric of a client's devices, a point a minute, over six hours.
+func (p *Portal) readingsChart(v *visit) error {
+	t, name, metric := p.sources.Tables, v.r.PathValue("client"), v.r.URL.Query().Get("metric")
+	return p.draw(v, "line", "", "", "SELECT device, time, avg FROM "+t.Table("readings_1m")+
+		" WHERE client = ? AND metric = ? AND time > now() - INTERVAL 6 HOUR AND device IN (SELECT device FROM "+t.Table("devices")+
+		" WHERE client = ? ORDER BY device LIMIT ?) ORDER BY time LIMIT 10000", name, metric, name, maxSeries)
+}
+
+// ordersChart answers how many orders of each product were placed, a bar a week; a day, an hour or five minutes where all are younger.
+func (p *Portal) ordersChart(v *visit) error {
+	t := p.sources.Tables
+	var first time.Time
+	if err := t.Scan(v.r.Context(), "SELECT min(placed) FROM "+t.Table("orders"), &first); err != nil {
+		return &unreachable{err}
+	}
+	interval, every := bucketOf(time.Since(first))
+	return p.draw(v, "bars", "orders", every, "SELECT product, toDateTime(toStartOfInterval(placed, INTERVAL "+interval+"), 'UTC') AS time, toFloat64(count()) FROM "+
+		t.Table("orders")+" GROUP BY product, time ORDER BY time DESC LIMIT 5000")
+}
+
+// bucketOf returns what a bar covers, for ClickHouse and for people; weeks begin on Monday.
+func bucketOf(span time.Duration) (interval, every string) {
 	const day = 24 * time.Hour
 	switch {
 	case span < 3*time.Hour:
-		return "5 minutes", 5 * time.Minute
+		return "5 MINUTE", "5 minutes"
 	case span < 3*day:
-		return "hour", time.Hour
+		return "1 HOUR", "hour"
 	case span < 60*day:
-		return "day", day
+		return "1 DAY", "day"
 	}
-	return "week", 7 * day
+	return "1 WEEK", "week"
 }
 
-// beginning returns where a bucket begins; weeks begin on Monday.
-func beginning(t time.Time, width time.Duration) time.Time {
-	return t.UTC().Truncate(width) // Go's zero time is a Monday
-}
-
-// timesChart answers how long it took from a request to ready, a point an order.
+// timesChart answers how long it took from an order to ready, a point an order.
 func (p *Portal) timesChart(v *visit) error {
-	all, err := p.everyOrder(v)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(all, func(a, b order) int { return cmp.Compare(a.Told.UnixNano(), b.Told.UnixNano()) })
-	table := newColumns()
-	for _, o := range all {
-		if o.Status == schemas.OrderStatusReady && o.Told.After(o.Updated) {
-			table.points[float64(o.Told.UnixMilli())/1000] = map[string]float64{"time to ready": o.Told.Sub(o.Updated).Seconds()}
-			table.labels["time to ready"] = true
-		}
-	}
-	return v.json(table.chart("points", "s"))
+	return p.draw(v, "points", "s", "", "SELECT product, assumeNotNull(ready) AS time, avg(assumeNotNull(provision_seconds)) FROM "+
+		p.sources.Tables.Table("orders")+" WHERE ready IS NOT NULL GROUP BY product, time ORDER BY time DESC LIMIT 5000")
 }

@@ -2,7 +2,6 @@ package portal
 
 import (
 	"context"
-	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -42,6 +41,7 @@ type clientPage struct {
 const (
 	maxHistory = 300
 	maxDevices = 50
+	maxSeries  = 8 // of a chart
 )
 
 func (p *Portal) showClient(v *visit) error {
@@ -132,46 +132,4 @@ func (p *Portal) metricsOf(ctx context.Context, name string) ([]string, error) {
 		all = append(all, metric)
 	}
 	return all, rows.Err()
-}
-
-// chart is what the script draws: columns of which the first is the time in seconds, or NaN-free numbers beside it.
-type chart struct {
-	Kind   string       `json:"kind"` // line, bars, points
-	Unit   string       `json:"unit"`
-	Series []string     `json:"series"`
-	Data   [][]*float64 `json:"data"`
-	Every  string       `json:"every,omitempty"` // what a bar covers
-}
-
-const maxSeries = 8
-
-// readingsChart answers one metric of a client's devices, a point a minute, over six hours.
-func (p *Portal) readingsChart(v *visit) error {
-	if p.sources.Tables == nil {
-		return fail(http.StatusNotFound, "No ClickHouse is given to the portal.")
-	}
-	ctx, cancel := v.within(15 * time.Second)
-	defer cancel()
-	t, name, metric := p.sources.Tables, v.r.PathValue("client"), v.r.URL.Query().Get("metric")
-	rows, err := t.Query(ctx, "SELECT device, time, avg FROM "+t.Table("readings_1m")+
-		" WHERE client = ? AND metric = ? AND time > now() - INTERVAL 6 HOUR AND device IN (SELECT device FROM "+t.Table("devices")+
-		" WHERE client = ? ORDER BY device LIMIT ?) ORDER BY time LIMIT 10000", name, metric, name, maxSeries)
-	if err != nil {
-		return &unreachable{err}
-	}
-	defer func() { _ = rows.Close() }() // what went wrong is told by Err
-	table := newColumns()
-	for rows.Next() {
-		var label string
-		var at time.Time
-		var value float64
-		if err := rows.Scan(&label, &at, &value); err != nil {
-			return err
-		}
-		table.add(float64(at.Unix()), label, value)
-	}
-	if err := rows.Err(); err != nil {
-		return &unreachable{err}
-	}
-	return v.json(table.chart("line", ""))
 }

@@ -91,7 +91,7 @@ func isLoopback(host string) bool {
 type Sources struct {
 	// Log tells how far topics and groups are.
 	Log Log
-	// Tables are the readings; nil where there are none.
+	// Tables are the readings, and the orders as facts; nil where there are none.
 	Tables Tables
 	// Traces tells the stories of traces.
 	Traces Traces
@@ -113,6 +113,8 @@ type Log interface {
 type Tables interface {
 	// Query runs a query; arguments replace ? in it. Close the rows.
 	Query(ctx context.Context, query string, args ...any) (clickhouse.Rows, error)
+	// Scan reads the one row of a query.
+	Scan(ctx context.Context, query string, targets ...any) error
 	// Table returns a table's name with its database, quoted.
 	Table(name string) string
 }

@@ -24,6 +24,7 @@ type orderList struct {
 	Filter   filter
 	Statuses []schemas.OrderStatus
 	Products []products.Product
+	Trends   bool // there is a ClickHouse that knows them
 }
 
 // filter is what is asked for.
@@ -61,7 +62,7 @@ func (f filter) More(path, next string) string {
 
 // find asks the gateway for a page of orders.
 func (p *Portal) find(v *visit) (orderList, error) {
-	data := orderList{Filter: filterOf(v.r.URL.Query()), Statuses: schemas.OrderStatuses(), Products: p.cfg.Products.All()}
+	data := orderList{Filter: filterOf(v.r.URL.Query()), Statuses: schemas.OrderStatuses(), Products: p.cfg.Products.All(), Trends: p.sources.Tables != nil}
 	query := data.Filter.query()
 	query.Set("limit", strconv.Itoa(pageSize))
 	page, err := p.api.orders(v.r.Context(), query)
