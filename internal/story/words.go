@@ -72,7 +72,7 @@ func Describe(kind string, event []byte) Words {
 	case strings.HasPrefix(kind, "provisioning."):
 		f.provisioned(kind, &w)
 	case kind == "effect.recorded":
-		w.Title, w.Detail = fmt.Sprintf("Effect %v: %s", f.Step, f.State), joined("by "+f.Effector, f.Detail)
+		w.Title, w.Detail = fmt.Sprintf("Effect %v: %s", f.Step, f.State), joined(by(f.Effector), f.Detail)
 		if f.State == "failed" {
 			w.Tone = Bad
 		}
@@ -87,7 +87,7 @@ func Describe(kind string, event []byte) Words {
 }
 
 func (f *fields) ordered(kind string, w *Words) {
-	terms := joined(f.Product, f.Environment, f.Hardware, "namespace "+f.Namespace)
+	terms := joined(f.Product, f.Environment, f.Hardware, labelled("namespace", f.Namespace))
 	switch kind {
 	case "client.registered":
 		w.Title = "Client registered"
@@ -122,19 +122,19 @@ func (f *fields) provisioned(kind string, w *Words) {
 	w.Tone = Busy
 	switch f.State {
 	case "requested":
-		w.Title, w.Detail = "Provisioning requested", joined(fmt.Sprintf("version %d", f.Version), "on "+f.Backend)
+		w.Title, w.Detail = "Provisioning requested", joined(fmt.Sprintf("version %d", f.Version), labelled("on", f.Backend))
 	case "started":
-		w.Title, w.Detail = "Provisioning started", joined(progress, "on "+f.Backend)
+		w.Title, w.Detail = "Provisioning started", joined(progress, labelled("on", f.Backend))
 	case "step":
 		w.Title, w.Detail = "Step done: "+f.StepName, progress
 	case "succeeded":
-		w.Title, w.Detail, w.Tone = "Ready", joined(progress, "namespace "+f.Namespace), Good
+		w.Title, w.Detail, w.Tone = "Ready", joined(progress, labelled("namespace", f.Namespace)), Good
 	case "failed":
 		w.Title, w.Detail, w.Tone = "Failed: "+f.StepName, joined(f.Reason, f.Detail, fmt.Sprintf("attempt %d", f.Attempt+1), f.next()), Bad
 	case "abandoned":
 		w.Title, w.Detail, w.Tone = "Abandoned", joined(f.Reason, f.Detail), Bad
 	case "deprovisioned":
-		w.Title, w.Detail, w.Tone = "Removed", joined("nothing runs of it any more", "on "+f.Backend), Quiet
+		w.Title, w.Detail, w.Tone = "Removed", joined("nothing runs of it any more", labelled("on", f.Backend)), Quiet
 	default:
 		w.Title = kind + " " + f.State
 	}
@@ -143,9 +143,9 @@ func (f *fields) provisioned(kind string, w *Words) {
 func (f *fields) letter(kind string, w *Words) {
 	switch kind {
 	case "deadletter":
-		w.Title, w.Detail, w.Tone = "Dead letter: "+f.Reason, joined("topic "+f.Topic, f.Detail), Bad
+		w.Title, w.Detail, w.Tone = "Dead letter: "+f.Reason, joined(labelled("topic", f.Topic), f.Detail), Bad
 	case "deadletter.redriven":
-		w.Title, w.Detail, w.Tone = "Dead letter redriven", joined("to "+f.Topic, f.Why, by(f.Operator)), Busy
+		w.Title, w.Detail, w.Tone = "Dead letter redriven", joined(labelled("to", f.Topic), f.Why, by(f.Operator)), Busy
 	default:
 		w.Title, w.Detail = "Dead letter discarded", joined(f.Why, by(f.Operator))
 	}
@@ -158,18 +158,21 @@ func (f *fields) next() string {
 	return "next try at " + f.NextTry.UTC().Format("15:04:05") + " UTC"
 }
 
-func by(who string) string {
-	if who == "" {
+func by(who string) string { return labelled("by", who) }
+
+// labelled puts a label before what there is.
+func labelled(label, value string) string {
+	if value == "" {
 		return ""
 	}
-	return "by " + who
+	return label + " " + value
 }
 
-// joined puts what there is between dots. A word that ends in a space, as "on ", stands for what is not there.
+// joined puts what there is between dots.
 func joined(parts ...string) string {
 	var there []string
 	for _, part := range parts {
-		if part != "" && !strings.HasSuffix(part, " ") {
+		if part = strings.TrimSpace(part); part != "" {
 			there = append(there, part)
 		}
 	}

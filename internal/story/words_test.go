@@ -25,6 +25,8 @@ func TestDescribe(t *testing.T) {
 	f("effect.recorded", `{"step":"quota","state":"failed","effector":"helm"}`, Bad, "Effect quota: failed", "by helm")
 	f("notification.raised", `{"notice":"order_abandoned","reason":"failed","detail":"out of reach"}`, Bad, "Notification: order abandoned", "failed · out of reach")
 	f("deadletter", `{"reason":"invalid","topic":"telemetry"}`, Bad, "Dead letter: invalid", "topic telemetry")
+	f("order.cancelled", `{"reason":"moved away ","requested_by":"ada"}`, Quiet, "Cancelled", "moved away · by ada")
+	f("provisioning.progressed", `{"state":"requested","version":2,"backend":""}`, Busy, "Provisioning requested", "version 2")
 	f("com.example.Unknown", `not json`, Quiet, "com.example.Unknown", "")
 }
 
