@@ -9,6 +9,7 @@
 //     behind, a note says so, and the rest is told.
 //   - A trace id is told in any spelling: 32 hexadecimal digits, a UUID, or the sender's own.
 //   - At most Limit chapters are told; a note says when there are more.
+//   - Where the time is up, what was found until then is told; a note says what was not read.
 package story
 
 import (
@@ -76,7 +77,8 @@ var topics = []eventlog.Topic{
 // fetchBytes is what is taken from each broker at a time.
 const fetchBytes = 4 << 20
 
-// Tell returns the story of a trace since a time; the zero time is the beginning of the log.
+// Tell returns the story of a trace since a time; the zero time is the beginning of the log. A deadline of ctx makes the story shorter,
+// and is no error.
 func (t *Teller) Tell(ctx context.Context, trace string, since time.Time) (*Story, error) {
 	s := &Story{Trace: trace}
 	from := eventlog.FromStart()
@@ -84,13 +86,22 @@ func (t *Teller) Tell(ctx context.Context, trace string, since time.Time) (*Stor
 		from = eventlog.FromTime(since)
 	}
 	for _, topic := range topics {
-		if err := t.read(ctx, s, topic, from); err != nil {
+		err := t.read(ctx, s, topic, from)
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			s.Notes = append(s.Notes, fmt.Sprintf("not all was read: the time was up at topic %s; reports of telemetry were not looked up", topic))
+			return s.sorted(), nil
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	t.reports(ctx, s, since)
+	return s.sorted(), nil
+}
+
+func (s *Story) sorted() *Story {
 	slices.SortStableFunc(s.Chapters, func(a, b Chapter) int { return a.Time.Compare(b.Time) })
-	return s, nil
+	return s
 }
 
 // read adds what a topic has. Values hold a trace id as its bytes, so that records of other traces need not be decoded.

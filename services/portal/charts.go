@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// chart is what the script draws: columns of which the first is the time in seconds, or NaN-free numbers beside it.
+// chart is what the script draws. The first column of its data is the time, in seconds since 1970; each series has one more, as long,
+// in which nil is a point that the series lacks.
 type chart struct {
 	Kind   string       `json:"kind"` // line, bars, points
-	Unit   string       `json:"unit"`
 	Series []string     `json:"series"`
 	Data   [][]*float64 `json:"data"`
 	Every  string       `json:"every,omitempty"` // what a bar covers
@@ -39,8 +39,8 @@ func (c *columns) add(x float64, label string, y float64) {
 }
 
 // chart returns the points in the order of the axis, the series in that of their names; a point that a series lacks is null.
-func (c *columns) chart(kind, unit string) chart {
-	made := chart{Kind: kind, Unit: unit, Series: slices.Sorted(maps.Keys(c.labels))}
+func (c *columns) chart(kind string) chart {
+	made := chart{Kind: kind, Series: slices.Sorted(maps.Keys(c.labels))}
 	made.Data = make([][]*float64, len(made.Series)+1)
 	for i := range made.Data {
 		made.Data[i] = []*float64{}
@@ -59,7 +59,7 @@ func (c *columns) chart(kind, unit string) chart {
 }
 
 // draw asks ClickHouse for points, each a label, a time and a value, and answers the chart of them.
-func (p *Portal) draw(v *visit, kind, unit, every, query string, args ...any) error {
+func (p *Portal) draw(v *visit, kind, every, query string, args ...any) error {
 	rows, err := p.sources.Tables.Query(v.r.Context(), query, args...)
 	if err != nil {
 		return &unreachable{err}
@@ -78,28 +78,25 @@ func (p *Portal) draw(v *visit, kind, unit, every, query string, args ...any) er
 	if err := rows.Err(); err != nil {
 		return &unreachable{err}
 	}
-	made := table.chart(kind, unit)
+	made := table.chart(kind)
 	made.Every = every
 	return v.json(made)
 }
 
 // drawn wraps a chart of what ClickHouse has.
 func (p *Portal) drawn(answer func(*visit) error) func(*visit) error {
-	return func(v *visit) error {
+	return bounded(15*time.Second, func(v *visit) error {
 		if p.sources.Tables == nil {
 			return fail(http.StatusNotFound, "No ClickHouse is given to the portal.")
 		}
-		ctx, cancel := v.within(15 * time.Second)
-		defer cancel()
-		v.r = v.r.WithContext(ctx)
 		return answer(v)
-	}
+	})
 }
 
 // readingsChart answers one metric of a client's devices, a point a minute, over six hours.
 func (p *Portal) readingsChart(v *visit) error {
 	t, name, metric := p.sources.Tables, v.r.PathValue("client"), v.r.URL.Query().Get("metric")
-	return p.draw(v, "line", "", "", "SELECT device, time, avg FROM "+t.Table("readings_1m")+
+	return p.draw(v, "line", "", "SELECT device, time, avg FROM "+t.Table("readings_1m")+
 		" WHERE client = ? AND metric = ? AND time > now() - INTERVAL 6 HOUR AND device IN (SELECT device FROM "+t.Table("devices")+
 		" WHERE client = ? ORDER BY device LIMIT ?) ORDER BY time LIMIT 10000", name, metric, name, maxSeries)
 }
@@ -112,7 +109,7 @@ func (p *Portal) ordersChart(v *visit) error {
 		return &unreachable{err}
 	}
 	interval, every := bucketOf(time.Since(first))
-	return p.draw(v, "bars", "orders", every, "SELECT product, toDateTime(toStartOfInterval(placed, INTERVAL "+interval+"), 'UTC') AS time, toFloat64(count()) FROM "+
+	return p.draw(v, "bars", every, "SELECT product, toDateTime(toStartOfInterval(placed, INTERVAL "+interval+"), 'UTC') AS time, toFloat64(count()) FROM "+
 		t.Table("orders")+" GROUP BY product, time ORDER BY time DESC LIMIT 5000")
 }
 
@@ -132,6 +129,6 @@ func bucketOf(span time.Duration) (interval, every string) {
 
 // timesChart answers how long it took from an order to ready, a point an order.
 func (p *Portal) timesChart(v *visit) error {
-	return p.draw(v, "points", "s", "", "SELECT product, assumeNotNull(ready) AS time, avg(assumeNotNull(provision_seconds)) FROM "+
+	return p.draw(v, "points", "", "SELECT product, assumeNotNull(ready) AS time, avg(assumeNotNull(provision_seconds)) FROM "+
 		p.sources.Tables.Table("orders")+" WHERE ready IS NOT NULL GROUP BY product, time ORDER BY time DESC LIMIT 5000")
 }

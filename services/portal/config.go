@@ -121,7 +121,7 @@ type Tables interface {
 
 // Traces tells the story of a trace. *story.Teller is one.
 type Traces interface {
-	// Tell returns what is known of a trace since a time, oldest first.
+	// Tell returns what is known of a trace since a time, oldest first; what was found until a deadline of ctx, with a note.
 	Tell(ctx context.Context, trace string, since time.Time) (*story.Story, error)
 }
 

@@ -107,7 +107,7 @@ func (p *Portal) Run(ctx context.Context) error {
 		p.logger.Warn("the portal has no script and no charts: this program was built without them; run make build", "missing", missing)
 	}
 	server := &http.Server{
-		Handler: p, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: time.Minute,
+		Handler: p, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second, WriteTimeout: pageTime + 10*time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(p.logger.Handler(), slog.LevelDebug),
 	}

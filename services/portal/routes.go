@@ -26,8 +26,9 @@ const (
 func (p *Portal) routes() http.Handler {
 	mux := http.NewServeMux()
 	on := func(pattern, page string, who access, serve func(*visit) error) {
-		mux.Handle(pattern, p.page(page, who, serve))
+		mux.Handle(pattern, p.page(page, who, bounded(pageTime, serve)))
 	}
+	streams := func(pattern, page string, serve func(*visit) error) { mux.Handle(pattern, p.page(page, see, serve)) }
 	on("GET /{$}", "home", see, func(v *visit) error { return v.redirect("/orders") })
 	on("GET /orders", "orders", see, p.listOrders)
 	on("GET /orders/new", "order", act, p.newOrder)
@@ -43,9 +44,9 @@ func (p *Portal) routes() http.Handler {
 	on("GET /charts/orders.json", "charts", see, p.drawn(p.ordersChart))
 	on("GET /charts/times.json", "charts", see, p.drawn(p.timesChart))
 	on("GET /charts/throughput.json", "charts", see, p.throughputChart)
-	on("GET /live", "live", see, p.live)
+	streams("GET /live", "live", p.live)
 	on("GET /events", "events", see, p.browseEvents)
-	on("GET /events/live", "follow", see, p.followEvents)
+	streams("GET /events/live", "follow", p.followEvents)
 	on("GET /letters", "letters", see, p.listLetters)
 	on("POST /letters/redrive", "redrive", act, p.redrive)
 	on("POST /letters/discard", "discard", act, p.discard)
@@ -192,7 +193,21 @@ func (v *visit) redirect(path string) error {
 // form returns a field of the form, without spaces around it.
 func (v *visit) form(name string) string { return strings.TrimSpace(v.r.PostFormValue(name)) }
 
-// within bounds what a page waits for.
+// pageTime bounds all that a page waits for, beginning with the form and with a place to read the log. The server's WriteTimeout, which
+// counts from the request's head, leaves it ten seconds more to be sent: a page that took too long says so.
+const pageTime = 50 * time.Second
+
+// bounded ends the context of a page's request after a while.
+func bounded(d time.Duration, serve func(*visit) error) func(*visit) error {
+	return func(v *visit) error {
+		ctx, cancel := v.within(d)
+		defer cancel()
+		v.r = v.r.WithContext(ctx)
+		return serve(v)
+	}
+}
+
+// within bounds what a part of a page waits for.
 func (v *visit) within(d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(v.r.Context(), d)
 }

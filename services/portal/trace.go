@@ -30,7 +30,6 @@ type tracePage struct {
 	ID    string
 	Days  string
 	Story *story.Story
-	Pods  string // how to find its pods
 }
 
 func (p *Portal) findTrace(v *visit) error {
@@ -61,9 +60,7 @@ func (p *Portal) showTrace(v *visit) error {
 		return err
 	}
 	defer release()
-	ctx, cancel := v.within(50 * time.Second)
-	defer cancel()
-	if data.Story, err = p.sources.Traces.Tell(ctx, data.ID, since); err != nil {
+	if data.Story, err = p.sources.Traces.Tell(v.r.Context(), data.ID, since); err != nil {
 		return &unreachable{err}
 	}
 	return v.show("trace", "Trace", data)
