@@ -48,7 +48,7 @@ type refused struct {
 // Error implements error.
 func (r *refused) Error() string { return r.Detail }
 
-// call is one request. Header names and values alternate in header.
+// call is one request. A body is sent as JSON.
 type call struct {
 	method, path string
 	query        url.Values
@@ -130,7 +130,7 @@ func (a *api) order(ctx context.Context, client, id string) (order, error) {
 	return o, err
 }
 
-// client returns a client with what was told of it.
+// clientOf returns a client with what was told of it.
 func (a *api) clientOf(ctx context.Context, name string, query url.Values) (client, error) {
 	var c client
 	err := a.ask(ctx, call{method: http.MethodGet, path: "/v1/clients/" + url.PathEscape(name), query: query}, &c)

@@ -13,7 +13,7 @@ import (
 // clientList is the page of clients.
 type clientList struct {
 	orderList
-	Environments, Archtypes, Hardware []string
+	Archtypes, Hardware []string
 }
 
 func (p *Portal) listClients(v *visit) error {
@@ -21,7 +21,7 @@ func (p *Portal) listClients(v *visit) error {
 	if err != nil {
 		return err
 	}
-	data := clientList{orderList: found, Environments: schemas.Environments(), Archtypes: schemas.Archtypes(), Hardware: schemas.HardwareClasses()}
+	data := clientList{orderList: found, Archtypes: schemas.Archtypes(), Hardware: schemas.HardwareClasses()}
 	return v.showLive("clients", "Clients", "/live", data)
 }
 

@@ -181,5 +181,5 @@ func (p *Portal) throughputChart(v *visit) error {
 			}
 		}
 	}
-	return v.json(table.chart("line", "records/s"))
+	return v.json(table.chart("line"))
 }

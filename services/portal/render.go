@@ -121,19 +121,12 @@ func functions(a *assets) template.FuncMap {
 		"short":  func(text string) string { return cut(text, 10) },
 		"count":  count,
 		"query":  url.QueryEscape,
-		"with":   func(v *view, data any) part { return part{v, data} },
 		"since":  func(t time.Time) string { return span(time.Since(t)) },
 		"done":   func(o schemas.OrderStatus) bool { return o == schemas.OrderStatusDeprovisioned },
 		"record": func(topic string, partition int32, offset int64) string {
 			return "/events?" + url.Values{"topic": {topic}, "partition": {fmt.Sprint(partition)}, "from": {fmt.Sprint(offset)}, "limit": {"1"}}.Encode()
 		},
 	}
-}
-
-// part is what a part of a page is made of.
-type part struct {
-	View *view
-	Data any
 }
 
 func pretty(event json.RawMessage) string {
