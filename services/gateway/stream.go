@@ -95,6 +95,7 @@ func (s *stream) run(ctx context.Context) int {
 	defer func() { _ = s.control.SetWriteDeadline(time.Time{}) }() // the connection serves the next request
 	if s.question.options.Follow {
 		s.begin()
+		s.mark()
 		s.emit() // the header at once: the first record may take a while
 	}
 	for {
@@ -209,6 +210,13 @@ func (s *stream) emit() bool {
 	s.gateway.metrics.read.WithLabelValues(string(s.question.options.Topic)).Add(float64(s.waiting))
 	s.buffer, s.waiting = s.buffer[:0], 0
 	return true
+}
+
+// mark tells where the stream begins, so that a client which loses it before the first record goes on there. It is no event.
+func (s *stream) mark() {
+	if s.question.sse {
+		s.buffer = append(append(append(s.buffer, "id: "...), s.at.String()...), "\n\n"...)
+	}
 }
 
 // beat is a sign of life that every client skips: so the gateway notices a client that is gone, and the client a gateway.

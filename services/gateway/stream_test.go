@@ -131,6 +131,24 @@ func TestServerSentEventsResume(t *testing.T) {
 	}
 }
 
+// TestServerSentEventsResumeBeforeTheFirst loses a stream that has told nothing yet, and misses nothing that came meanwhile.
+func TestServerSentEventsResumeBeforeTheFirst(t *testing.T) {
+	f := startReadable(t, future)
+	f.fill(t)
+	const path = "/v1/topics/telemetry/events"
+	resp := f.open(t, path, "Accept", "text/event-stream")
+	first, err := bufio.NewReader(resp.Body).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	at := f.report(t, "c0", "d", "meanwhile")
+	resp = f.open(t, path, "Accept", "text/event-stream", "Last-Event-ID", strings.TrimSpace(strings.TrimPrefix(first, "id: ")))
+	if l := parsed(t, nextEvent(t, bufio.NewReader(resp.Body)).data); l.Offset != at.Offset || l.Partition != at.Partition {
+		t.Errorf("got %+v, want %v", l, at)
+	}
+}
+
 func TestTooManyReadersAreSentAway(t *testing.T) {
 	cfg := future
 	cfg.MaxReaders = 2
