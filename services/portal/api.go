@@ -1,7 +1,6 @@
 package portal
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -206,27 +205,4 @@ func (a *api) events(ctx context.Context, topic string, query url.Values) ([]lin
 		}
 		lines = append(lines, l.line)
 	}
-}
-
-// follow calls opened once it is told of everything that happens from then on, and do with the data of each server-sent event, until
-// the stream or ctx ends.
-func (a *api) follow(ctx context.Context, path string, query url.Values, opened func(), do func(data []byte) error) error {
-	res, err := a.send(ctx, call{method: http.MethodGet, path: path, query: query, header: http.Header{"Accept": {"text/event-stream"}}})
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	opened()
-	lines := bufio.NewScanner(res.Body)
-	lines.Buffer(nil, 2<<20)
-	for lines.Scan() {
-		data, is := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
-		if !is {
-			continue
-		}
-		if err := do(data); err != nil {
-			return err
-		}
-	}
-	return lines.Err()
 }

@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"cmp"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -94,32 +96,60 @@ func showLine(l line) shownLine {
 	return s
 }
 
-// followEvents passes on what is appended to a topic from now on, each as a piece of the page.
+// followEvents passes on what is appended to a topic from now on, or behind what the browser had when its last stream ended, each as a
+// piece of the page.
 func (p *Portal) followEvents(v *visit) error {
 	q := v.r.URL.Query()
-	topic := q.Get("topic")
+	topic, after := q.Get("topic"), cmp.Or(v.r.Header.Get("Last-Event-ID"), q.Get("after"))
 	s, ctx, done, err := p.stream(v)
-	if s == nil {
+	if err != nil {
 		return err
 	}
 	defer done()
-	if err != nil {
-		return nil // the browser is gone
-	}
 	query := eventBrowser{Key: q.Get("key"), Partition: q.Get("partition")}.query()
-	err = p.api.follow(ctx, "/v1/topics/"+url.PathEscape(topic)+"/events", query, func() {}, func(data []byte) error {
-		var l line
-		if err := json.Unmarshal(data, &l); err != nil {
-			return err
-		}
-		var text strings.Builder
-		if err := p.pages["events"].ExecuteTemplate(&text, "line", showLine(l)); err != nil {
-			return err
-		}
-		return s.event("record", text.String())
-	})
+	gateway, err := p.api.follow(ctx, "/v1/topics/"+url.PathEscape(topic)+"/events", query, after)
+	if err != nil {
+		return err
+	}
+	defer gateway.Close()
+	if err = s.begin(); err == nil {
+		err = p.passOn(s, gateway)
+	}
 	if err != nil && ctx.Err() == nil {
 		p.logger.Debug("following a topic ended", "topic", topic, "error", err)
+		_ = s.event("", "problem", err.Error()) // a browser that is gone needs no reason
 	}
 	return nil
+}
+
+// passOn sends the browser what the gateway tells, until one of them ends.
+func (p *Portal) passOn(s *stream, gateway io.Reader) error {
+	for m, err := range messages(gateway) {
+		switch {
+		case err != nil:
+			return err
+		case m.data != nil:
+			err = p.passRecord(s, m)
+		case m.id != "":
+			err = s.event(m.id, "begin", "now")
+		default:
+			err = s.beat()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Portal) passRecord(s *stream, m message) error {
+	var l line
+	if err := json.Unmarshal(m.data, &l); err != nil {
+		return err
+	}
+	var text strings.Builder
+	if err := p.pages["events"].ExecuteTemplate(&text, "line", showLine(l)); err != nil {
+		return err
+	}
+	return s.event(m.id, "record", text.String())
 }

@@ -25,7 +25,8 @@ type stream struct {
 	control *http.ResponseController
 }
 
-// stream opens one, or refuses when there are too many. Its context ends with the browser's, with the portal's, or with its age.
+// stream reserves one, or refuses when there are too many; begin opens it. Its context ends with the browser's, with the portal's, or
+// with its age.
 func (p *Portal) stream(v *visit) (*stream, context.Context, func(), error) {
 	if !p.streams.TryAcquire(1) {
 		v.w.Header().Set("Retry-After", "10")
@@ -36,15 +37,20 @@ func (p *Portal) stream(v *visit) (*stream, context.Context, func(), error) {
 	stop := context.AfterFunc(p.serving, cancel)
 	s := &stream{w: v.w, control: http.NewResponseController(v.w)}
 	_ = s.control.SetReadDeadline(time.Time{}) // not every writer has one
-	h := v.w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // proxies pass it on as it comes
 	return s, ctx, func() {
 		stop()
 		cancel()
 		p.metrics.streams.Dec()
 		p.streams.Release(1)
-	}, s.send("retry: 2000\n\n")
+	}, nil
+}
+
+// begin sends the header. Before it, what is wrong can be answered with its status.
+func (s *stream) begin() error {
+	h := s.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // proxies pass it on as it comes
+	return s.send("retry: 2000\n\n")
 }
 
 func (s *stream) send(text string) error {
@@ -55,9 +61,16 @@ func (s *stream) send(text string) error {
 	return s.control.Flush()
 }
 
-// event sends one; its data has no line breaks.
-func (s *stream) event(name, data string) error {
-	return s.send("event: " + name + "\ndata: " + strings.NewReplacer("\n", " ", "\r", " ").Replace(data) + "\n\n")
+// beat is a sign of life, which browsers skip.
+func (s *stream) beat() error { return s.send(": still here\n\n") }
+
+// event sends one; its data has no line breaks. Browsers that connect again bring the last id back that is not empty.
+func (s *stream) event(id, name, data string) error {
+	text := "event: " + name + "\ndata: " + strings.NewReplacer("\n", " ", "\r", " ").Replace(data) + "\n\n"
+	if id != "" {
+		text = "id: " + id + "\n" + text
+	}
+	return s.send(text)
 }
 
 // live tells a page that what it shows has changed, at most about three times a second, and says in words what has.
@@ -67,10 +80,11 @@ func (p *Portal) live(v *visit) error {
 		path += "/" + url.PathEscape(name) + "/events"
 	}
 	s, ctx, done, err := p.stream(v)
-	if s == nil {
+	if err != nil {
 		return err
 	}
 	defer done()
+	err = s.begin()
 	news := make(chan string, 1)
 	go p.watch(ctx, path, news)
 	beat := time.NewTicker(streamBeat)
@@ -80,10 +94,10 @@ func (p *Portal) live(v *visit) error {
 		case <-ctx.Done():
 			return nil
 		case <-beat.C:
-			err = s.send(": still here\n\n")
+			err = s.beat()
 		case said := <-news:
-			if err = s.event("change", "now"); err == nil && said != "" {
-				err = s.event("said", html.EscapeString(said))
+			if err = s.event("", "change", "now"); err == nil && said != "" {
+				err = s.event("", "said", html.EscapeString(said))
 			}
 			pause.For(ctx, streamStep)
 		}
@@ -102,23 +116,40 @@ func (p *Portal) watch(ctx context.Context, path string, news chan string) {
 		news <- text // there is room: nobody else writes
 	}
 	for ctx.Err() == nil {
-		first := path != "/v1/clients"
-		err := p.api.follow(ctx, path, nil, func() { tell("") }, func(data []byte) error {
-			var c client
-			if err := json.Unmarshal(data, &c); err != nil {
-				return err
-			}
-			if !first { // the state as it is comes first, which is no change to put into words
-				tell(c.words())
-			}
-			first = false
-			return nil
-		})
+		err := p.listen(ctx, path, tell)
 		if ctx.Err() == nil {
 			p.logger.Debug("the stream of the gateway ended", "error", err)
 			pause.For(ctx, 2*time.Second)
 		}
 	}
+}
+
+// listen tells that it has begun, and then each change in words, until the gateway's stream ends.
+func (p *Portal) listen(ctx context.Context, path string, tell func(string)) error {
+	gateway, err := p.api.follow(ctx, path, nil, "")
+	if err != nil {
+		return err
+	}
+	defer gateway.Close()
+	tell("")
+	known := path == "/v1/clients" // a client's stream begins with the state as it is, which is no change to put into words
+	for m, err := range messages(gateway) {
+		if err != nil {
+			return err
+		}
+		if m.data == nil {
+			continue
+		}
+		var c client
+		if err := json.Unmarshal(m.data, &c); err != nil {
+			return err
+		}
+		if known {
+			tell(c.words())
+		}
+		known = true
+	}
+	return nil
 }
 
 // words say what changed last of a client.

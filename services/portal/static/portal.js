@@ -133,21 +133,36 @@
   });
   addEventListener('pageshow', () => document.querySelectorAll('form[data-sent]').forEach((form) => delete form.dataset.sent));
 
-  // Follow a topic: the newest first, at most two hundred.
+  // Follow a topic: the newest first, at most two hundred. A browser connects again by itself where a stream ends, and brings the id
+  // of what it has; where it was refused it gives up, and this does the same in its place. The page says when nothing comes.
+  const lost = 'The connection is lost. What comes is fetched when it is there again.';
   document.querySelectorAll('[data-follow]').forEach((button) => {
-    let source;
-    const list = document.getElementById('followed');
+    let source, again, last = '';
+    const list = document.getElementById('followed'), state = document.getElementById('follow-state');
+    const open = () => {
+      source = new EventSource(button.dataset.follow + (last && '&after=' + encodeURIComponent(last)));
+      source.onopen = () => { if (state.textContent === lost) state.textContent = ''; };
+      source.onerror = () => {
+        state.textContent ||= lost;
+        if (source.readyState === EventSource.CLOSED) again = setTimeout(open, 5000);
+      };
+      source.addEventListener('begin', (event) => { last = event.lastEventId; });
+      source.addEventListener('problem', (event) => { state.textContent = event.data; });
+      source.addEventListener('record', (event) => {
+        last = event.lastEventId;
+        state.textContent = '';
+        list.insertAdjacentHTML('afterbegin', event.data); // made and escaped by the portal's own template
+        while (list.children.length > 200) list.lastElementChild.remove();
+      });
+    };
+    const close = () => {
+      source.close();
+      clearTimeout(again);
+      source = null;
+      last = state.textContent = '';
+    };
     button.addEventListener('click', () => {
-      if (source) {
-        source.close();
-        source = null;
-      } else {
-        source = new EventSource(button.dataset.follow);
-        source.addEventListener('record', (event) => {
-          list.insertAdjacentHTML('afterbegin', event.data); // made and escaped by the portal's own template
-          while (list.children.length > 200) list.lastElementChild.remove();
-        });
-      }
+      if (source) close(); else open();
       button.setAttribute('aria-pressed', source ? 'true' : 'false');
       button.textContent = source ? 'Following: stop' : 'Follow what comes';
     });
