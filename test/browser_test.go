@@ -213,6 +213,9 @@ func TestPortal(t *testing.T) {
 				if page == "/orders" || page == "/operations" || page == "/clients/cliente02" {
 					b.until(`document.querySelectorAll('.chart .uplot, .chart .none').length === document.querySelectorAll('.chart').length`)
 				}
+				if page == "/clients/cliente02" { // a metric is chosen, and then shown: the keys that choose lead nowhere
+					b.until(`document.querySelector('form.filter button').checkVisibility()`)
+				}
 				if page == "/orders" {
 					b.until(`document.querySelectorAll('.chart .uplot').length === 2`)
 				}

@@ -102,27 +102,50 @@
   let resizing;
   addEventListener('resize', () => { clearTimeout(resizing); resizing = setTimeout(redraw, 150); });
 
-  // A list is not replaced under the hands of somebody who is about to act on it; it catches up afterwards.
-  const busy = (element) => element.querySelector('details[open]') || (element.contains(document.activeElement) && document.activeElement.matches('input, textarea'));
-  document.addEventListener('htmx:beforeSwap', (event) => {
-    const target = event.detail.target;
-    if (target.matches('[hx-select]') && busy(target)) {
-      event.detail.shouldSwap = false;
-      target.dataset.stale = '1';
+  // What follows what happens is fetched with each change, once for all lists of the page. A fetch that fails is done again: the change
+  // that asked for it may have been the last.
+  const live = document.getElementById('live'), late = document.getElementById('late');
+  let again, ended = false;
+  live?.addEventListener('htmx:afterRequest', (event) => {
+    clearTimeout(again);
+    if (!event.detail.successful) {
+      late.textContent = 'What is shown may be old. It is fetched again in a moment.';
+      again = setTimeout(() => htmx.trigger(live, 'refresh'), 2000 + Math.random() * 3000); // not every page at the same time
+    } else {
+      ended = new URL(event.detail.xhr.responseURL).pathname === '/login';
+      late.textContent = ended ? 'Your session has ended, and what is shown may be old. Load the page again.' : '';
     }
   });
-  document.addEventListener('toggle', (event) => {
-    const list = event.target.closest('[data-stale]');
-    if (list && !busy(list)) {
-      delete list.dataset.stale;
-      htmx.trigger(list, 'refresh');
-    }
-  }, true);
+  document.addEventListener('htmx:sseError', (event) => {
+    if (event.detail.source.readyState === EventSource.CLOSED && !ended) late.textContent = 'What changes does not come by itself now. It is tried again.';
+  });
 
-  // A choice that stands alone needs no button.
-  document.querySelectorAll('form[data-auto]').forEach((form) => {
-    form.querySelectorAll('button').forEach((button) => { button.hidden = true; });
-    form.addEventListener('change', () => form.requestSubmit());
+  // A list is not replaced under the hands of somebody who writes a reason, reads an event or presses something; it catches up afterwards.
+  const busy = (list) => list.querySelector('details[open]') || list.matches(':active');
+  const catchUp = () => setTimeout(() => {
+    if ([...document.querySelectorAll('[data-stale]')].some((list) => !busy(list))) htmx.trigger(live, 'refresh');
+  });
+  ['toggle', 'pointerup', 'pointercancel', 'dragend', 'keyup'].forEach((name) => document.addEventListener(name, catchUp, true));
+
+  // What has the focus is known in the new list by the nearest id around it, its name and where it leads; else the first beside it is taken.
+  function twin(element, list, fresh) {
+    const near = element.closest('[id]');
+    const around = near !== list && fresh.querySelector('#' + CSS.escape(near.id)) || fresh;
+    const name = (one) => [one.ariaLabel, one.textContent, one.getAttribute('href')].join();
+    const all = [...around.querySelectorAll('a, button, summary')];
+    return all.find((one) => name(one) === name(element)) || all[0];
+  }
+  document.addEventListener('htmx:oobBeforeSwap', (event) => {
+    const { target, fragment } = event.detail;
+    if (busy(target)) {
+      event.detail.shouldSwap = false;
+      target.dataset.stale = '1';
+      return;
+    }
+    delete target.dataset.stale;
+    if (!target.contains(document.activeElement)) return;
+    const next = twin(document.activeElement, target, fragment);
+    queueMicrotask(() => next?.focus({ preventScroll: true })); // when it is in its place
   });
 
   // A form is sent once, however often the button is pressed.
@@ -135,19 +158,21 @@
 
   // Follow a topic: the newest first, at most two hundred. A browser connects again by itself where a stream ends, and brings the id
   // of what it has; where it was refused it gives up, and this does the same in its place. The page says when nothing comes.
-  const lost = 'The connection is lost. What comes is fetched when it is there again.';
   document.querySelectorAll('[data-follow]').forEach((button) => {
-    let source, again, last = '';
+    let source, again, last = '', problem = '';
     const list = document.getElementById('followed'), state = document.getElementById('follow-state');
     const open = () => {
       source = new EventSource(button.dataset.follow + (last && '&after=' + encodeURIComponent(last)));
-      source.onopen = () => { if (state.textContent === lost) state.textContent = ''; };
       source.onerror = () => {
-        state.textContent ||= lost;
+        state.textContent = problem || 'The connection is lost. What is missed is fetched when it is there again.';
         if (source.readyState === EventSource.CLOSED) again = setTimeout(open, 5000);
       };
-      source.addEventListener('begin', (event) => { last = event.lastEventId; });
-      source.addEventListener('problem', (event) => { state.textContent = event.data; });
+      source.addEventListener('problem', (event) => { problem = event.data; });
+      source.addEventListener('begin', (event) => {
+        last = event.lastEventId;
+        problem = '';
+        state.textContent = 'Waiting for what comes.';
+      });
       source.addEventListener('record', (event) => {
         last = event.lastEventId;
         state.textContent = '';
@@ -159,7 +184,7 @@
       source.close();
       clearTimeout(again);
       source = null;
-      last = state.textContent = '';
+      last = problem = state.textContent = '';
     };
     button.addEventListener('click', () => {
       if (source) close(); else open();
