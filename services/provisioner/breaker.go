@@ -23,8 +23,9 @@ func newGuarded(b backend.Backend, cfg Config, m *metrics) *guarded {
 	broken := m.broken.WithLabelValues(b.Name())
 	g.breaker = gobreaker.NewTwoStepCircuitBreaker[any](gobreaker.Settings{
 		Name: b.Name(), Timeout: cfg.Break, MaxRequests: 1,
-		IsExcluded:  func(err error) bool { return errors.Is(err, errUntried) },
-		ReadyToTrip: func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= cfg.BreakAfter },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errUntried) },
+		IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, backend.ErrUnready) },
+		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= cfg.BreakAfter },
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			broken.Set(0)
 			if to != gobreaker.StateClosed {

@@ -9,11 +9,13 @@
 //   - Done looks and changes nothing.
 //   - What belongs to another client is never touched: that is a [Refusal].
 //   - Everything that is made carries the order's client, id and trace id, so that it can be found and told apart.
-//   - An error that is no Refusal means that trying again may help. Calls end when ctx does.
+//   - An error that is no Refusal means that trying again may help; [ErrUnready] says beside it that the backend is not to blame.
+//     Calls end when ctx does.
 package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -70,6 +72,10 @@ func (r *Refusal) Unwrap() error { return r.Err }
 func Refuse(reason, format string, args ...any) error {
 	return &Refusal{Reason: reason, Err: fmt.Errorf(format, args...)}
 }
+
+// ErrUnready is wrapped by errors of a backend that works: what this one order runs there does not come up, or is still being worked
+// on. Trying again may help. It says nothing about other orders, so it does not open a breaker.
+var ErrUnready = errors.New("the workload does not become ready")
 
 // The reasons that several backends share.
 const (

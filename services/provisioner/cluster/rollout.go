@@ -21,19 +21,16 @@ var (
 	pods        = corev1.SchemeGroupVersion.WithResource("pods")
 )
 
-// errRollout says that a workload did not become ready; what its pods complain of stands beside it.
-var errRollout = errors.New("the workload does not become ready")
-
 // waitForRollout returns when every deployment of the namespace runs its newest version, or says why it does not.
 func (k *Kubernetes) waitForRollout(ctx context.Context, o backend.Order) error {
-	bound, cancel := context.WithTimeoutCause(ctx, k.cfg.Rollout, fmt.Errorf("not within %s: %w", k.cfg.Rollout, errRollout))
+	bound, cancel := context.WithTimeoutCause(ctx, k.cfg.Rollout, fmt.Errorf("not within %s: %w", k.cfg.Rollout, backend.ErrUnready))
 	defer cancel()
 	for {
 		waits, err := k.rollout(bound, o)
 		if err == nil && waits == "" {
 			return nil
 		}
-		if err != nil && (errors.Is(err, errRollout) || bound.Err() == nil) {
+		if err != nil && (errors.Is(err, backend.ErrUnready) || bound.Err() == nil) {
 			return err
 		}
 		if err := pause(bound, poll); err != nil {
@@ -51,7 +48,7 @@ func (k *Kubernetes) rollout(ctx context.Context, o backend.Order) (waits string
 	for _, d := range all {
 		for _, c := range d.Status.Conditions {
 			if c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && d.Status.ObservedGeneration >= d.Generation {
-				return "", fmt.Errorf("deployment %q: %w: %s%s", d.Name, errRollout, c.Message, k.complaints(ctx, o))
+				return "", fmt.Errorf("deployment %q: %w: %s%s", d.Name, backend.ErrUnready, c.Message, k.complaints(ctx, o))
 			}
 		}
 		want := int32(1)
