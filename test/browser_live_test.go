@@ -17,11 +17,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// between is what stands between a browser and the portal. It can refuse what pages fetch by themselves.
+// between is what stands between a browser and the portal. It can refuse what pages fetch by themselves, and send them to log in.
 type between struct {
 	*httptest.Server
 	refuses atomic.Bool
 	refused atomic.Int64 // how often it did
+	ended   atomic.Bool  // the session
 }
 
 func betweenBrowserAnd(t *testing.T, portal string) *between {
@@ -33,12 +34,18 @@ func betweenBrowserAnd(t *testing.T, portal string) *between {
 	b := &between{}
 	pass := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(at) }, FlushInterval: -1}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if b.refuses.Load() && (r.Header.Get("HX-Request") != "" || r.URL.Path == "/events/live") {
+		itself := r.Header.Get("HX-Request") != ""
+		switch {
+		case b.refuses.Load() && (itself || r.URL.Path == "/events/live"):
 			b.refused.Add(1)
 			w.WriteHeader(http.StatusServiceUnavailable)
-			return
+		case b.ended.Load() && r.URL.Path == "/login":
+			fmt.Fprint(w, "<!doctype html><title>Log in</title>")
+		case b.ended.Load() && itself:
+			http.Redirect(w, r, "/login", http.StatusSeeOther)
+		default:
+			pass.ServeHTTP(w, r)
 		}
-		pass.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { // streams of the browser are open
 		b.CloseClientConnections()
@@ -82,6 +89,10 @@ func TestPortalKeepsUp(t *testing.T) {
 	b.missesNothing(s, way)
 	b.keepsTheFocus(s)
 	b.waitsForHands(s)
+	way.ended.Store(true)
+	s.ordered("unseen")
+	b.until(`document.querySelector('#late').textContent.includes('session has ended')`)
+	way.ended.Store(false)
 	b.followsOn(s, way)
 }
 
@@ -105,6 +116,7 @@ func (b *browser) keepsTheFocus(s *system) {
 	run(b, chromedp.Evaluate[bool](`document.querySelector('#card-first').old = true`))
 	s.ordered("third")
 	b.shows("third")
+	b.until(`document.querySelector('[sse-swap=said]').textContent.includes('n-third is ready')`) // for who hears the page
 	if run(b, chromedp.Evaluate[bool](`document.querySelector('#card-first').old === true`)) {
 		b.t.Error("the list was not replaced")
 	}
