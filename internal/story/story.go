@@ -186,18 +186,18 @@ func (t *Teller) addReports(ctx context.Context, s *Story, since time.Time) erro
 	for i, id := range spellings {
 		ids[i] = string(id)
 	}
-	rows, err := t.tables.Query(ctx, "SELECT client, device, received_time, readings, event_id, topic, partition, `offset` FROM "+
+	rows, err := t.tables.Query(ctx, "SELECT client, device, received_time, readings, topic, partition, `offset` FROM "+
 		t.tables.Table("reports")+" WHERE trace_id IN (?) AND received_time >= fromUnixTimestamp64Micro(toInt64(?)) ORDER BY received_time LIMIT ?", ids, micros(since), Limit-len(s.Chapters)+1)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }() // what went wrong is told by Err
 	for rows.Next() {
-		var client, device, id, topic string
+		var client, device, topic string
 		var at time.Time
 		var readings, partition uint32
 		var offset uint64
-		if err := rows.Scan(&client, &device, &at, &readings, &id, &topic, &partition, &offset); err != nil {
+		if err := rows.Scan(&client, &device, &at, &readings, &topic, &partition, &offset); err != nil {
 			return err
 		}
 		if len(s.Chapters) >= Limit {

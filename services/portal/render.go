@@ -120,7 +120,6 @@ func functions(a *assets) template.FuncMap {
 		"shown":  shown,
 		"short":  func(text string) string { return cut(text, 10) },
 		"count":  count,
-		"query":  url.QueryEscape,
 		"since":  func(t time.Time) string { return span(time.Since(t)) },
 		"done":   func(o schemas.OrderStatus) bool { return o == schemas.OrderStatusDeprovisioned },
 		"record": func(topic string, partition int32, offset int64) string {
