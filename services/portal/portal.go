@@ -10,7 +10,7 @@
 //   - The trace id of a click travels: it is on the request to the gateway, on every event that follows, and in the log line.
 //   - A page that follows what happens shows the last change, or says that it may be old. Following a topic goes on behind the record
 //     before its connection was lost.
-//   - A page answers before the server cuts it off; what was not read in time is named.
+//   - A page answers before the server cuts it off; that of a trace names what was not read in time.
 //   - What comes from outside is escaped where it is shown. Nothing is loaded from anywhere else; scripts and styles are files of
 //     its own, and pages run no other.
 //   - A form that another site sends is refused. Off loopback nobody sees or does anything without a login; a viewer does nothing.
