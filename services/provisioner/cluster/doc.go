@@ -12,18 +12,25 @@
 //	labels       app.business.client, fieldlog.dev/trace-id, app.kubernetes.io/managed-by=fieldlog
 //	annotations  fieldlog.dev/client, fieldlog.dev/trace-id, fieldlog.dev/order, fieldlog.dev/version
 //
-// so the trace id of the click is on the namespace and on the pod.
+// so the trace id of the click is on the namespace and on the pod; where there is none, or none that a label may hold, it is left out.
+//
+// # Versions
+//
+// The namespace bears the version that was begun last, which never goes back. Before each thing that is written it is asked for, and
+// a version that was overtaken is an error. A process that is stopped between the question and the request, and wakes up after a later
+// version has gone on, still sends this one request.
 //
 // # Templates
 //
 // A template is a YAML file of objects, named after the product: Product-A.yaml. It is parsed first; then "${client}",
-// "${namespace}", "${environment}", "${archtype}", "${hardware}", "${product}", "${order}", "${trace-id}" and
-// "${parameter.NAME}" are replaced in its texts, so that no value can change the document's structure. Objects must be
-// namespaced; their namespace is set. Nothing is rendered as text and nothing runs a shell.
+// "${namespace}", "${environment}", "${archtype}", "${hardware}", "${product}", "${order}", "${trace-id}",
+// "${version}" and "${parameter.NAME}" are replaced in its texts, so that no value can change the document's structure. Their namespace
+// is set. They are of the kinds that the role grants (kinds.go): another one is refused, because an object that a later version does not
+// name any more must be found again, and deleted. Nothing is rendered as text and nothing runs a shell.
 //
 // # Rights
 //
-// The provisioner needs: get, list, watch, create, patch, delete of namespaces; get, create, patch of resource quotas and of
-// the kinds its templates use; get, list and watch of pods and deployments; for Helm also secrets, where Helm keeps its releases.
+// The provisioner needs: get, list, watch, create, patch, delete of namespaces; get, list, create, patch, delete of every kind a
+// template may have; get, list and watch of pods; for Helm also secrets, where Helm keeps its releases, and to watch what its charts make.
 // deploy/kubernetes/rbac.yaml has it as a ClusterRole.
 package cluster

@@ -2,25 +2,20 @@ package cluster
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/restmapper"
 
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
 
-// Kubernetes applies a product's template.
+// Kubernetes applies a product's template, and deletes what earlier versions of the order made and this one does not name any more.
 type Kubernetes struct {
 	cfg       Config
 	client    dynamic.Interface
-	mapper    meta.ResettableRESTMapper
 	namespace namespace
 }
 
@@ -34,16 +29,7 @@ func NewKubernetes(cfg Config) (*Kubernetes, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest, err := cfg.rest()
-	if err != nil {
-		return nil, err
-	}
-	discoverer, err := discovery.NewDiscoveryClientForConfig(rest)
-	if err != nil {
-		return nil, fmt.Errorf("make a client of the cluster: %w", err)
-	}
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(discoverer))
-	return &Kubernetes{cfg: cfg, client: client, mapper: mapper, namespace: newNamespace(client)}, nil
+	return &Kubernetes{cfg: cfg, client: client, namespace: newNamespace(client)}, nil
 }
 
 // The steps of a plan.
@@ -65,25 +51,25 @@ func (k *Kubernetes) Plan(backend.Order) []string {
 
 // Do implements backend.Backend.
 func (k *Kubernetes) Do(ctx context.Context, o backend.Order, step string) error {
-	switch step {
-	case stepNamespace:
+	if step == stepNamespace {
 		return k.namespace.ensure(ctx, o)
-	case stepRollout:
-		return k.waitForRollout(ctx, o)
 	}
-	if _, err := k.namespace.find(ctx, o); err != nil { // nothing is put into what is somebody else's
+	if err := k.namespace.enter(ctx, o); err != nil {
 		return err
+	}
+	if step == stepRollout {
+		return k.waitForRollout(ctx, o)
 	}
 	objects, err := k.objects(o, step)
 	if err != nil {
 		return err
 	}
 	for _, object := range objects {
-		if err := k.apply(ctx, object); err != nil {
+		if err := k.apply(ctx, o, object); err != nil {
 			return err
 		}
 	}
-	return nil
+	return k.prune(ctx, o, step)
 }
 
 // Done implements backend.Backend.
@@ -92,22 +78,24 @@ func (k *Kubernetes) Done(ctx context.Context, o backend.Order, step string) (bo
 	case stepNamespace:
 		return k.namespace.made(ctx, o)
 	case stepRollout:
-		if made, err := k.Done(ctx, o, stepWorkload); err != nil || !made {
-			return false, err
+		waits, err := k.rollout(ctx, o)
+		if errors.Is(err, backend.ErrUnready) {
+			return false, nil
 		}
-		wait, err := k.rollout(ctx, o)
-		return wait == "", err
+		return err == nil && waits == "", err
 	}
 	objects, err := k.objects(o, step)
 	if err != nil {
 		return false, err
 	}
 	for _, object := range objects {
-		if there, err := k.there(ctx, object, o); err != nil || !there {
+		found, err := k.get(ctx, object)
+		if err != nil || found == nil || !current(found, o) {
 			return false, err
 		}
 	}
-	return true, nil
+	old, err := k.older(ctx, o, step)
+	return err == nil && len(old) == 0, err
 }
 
 // Remove implements backend.Backend.
@@ -115,7 +103,7 @@ func (k *Kubernetes) Remove(ctx context.Context, o backend.Order) error {
 	return k.namespace.remove(ctx, o)
 }
 
-// objects returns those of a step: the quotas first, then everything else.
+// objects returns those of a step.
 func (k *Kubernetes) objects(o backend.Order, step string) ([]*unstructured.Unstructured, error) {
 	all, err := render(k.cfg.Templates, o)
 	if err != nil {
@@ -123,50 +111,72 @@ func (k *Kubernetes) objects(o backend.Order, step string) ([]*unstructured.Unst
 	}
 	var chosen []*unstructured.Unstructured
 	for _, object := range all {
-		if kind := object.GetKind(); (kind == "ResourceQuota" || kind == "LimitRange") == (step == stepQuota) {
+		if kind, _ := kindOf(object); kind.step == step {
 			chosen = append(chosen, object)
 		}
 	}
 	return chosen, nil
 }
 
-// resource returns the client of an object's kind. One that belongs to no namespace is refused: it would outlive the order.
-func (k *Kubernetes) resource(object *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
-	kind := object.GroupVersionKind()
-	mapping, err := k.mapper.RESTMapping(kind.GroupKind(), kind.Version)
-	if meta.IsNoMatchError(err) {
-		k.mapper.Reset() // the kind may be new
-		return nil, fmt.Errorf("find kind %s: %w", kind, err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find kind %s: %w", kind, err)
-	}
-	if mapping.Scope.Name() != meta.RESTScopeNameNamespace {
-		return nil, backend.Refuse(backend.ReasonNoTemplate, "%s %q belongs to no namespace", kind.Kind, object.GetName())
-	}
-	return k.client.Resource(mapping.Resource).Namespace(object.GetNamespace()), nil
+// resource returns the client of an object's kind, which is one that a template may have.
+func (k *Kubernetes) resource(object *unstructured.Unstructured) dynamic.ResourceInterface {
+	kind, _ := kindOf(object)
+	return k.client.Resource(kind.of()).Namespace(object.GetNamespace())
 }
 
-func (k *Kubernetes) apply(ctx context.Context, object *unstructured.Unstructured) error {
-	resource, err := k.resource(object)
-	if err != nil {
+// apply writes an object, unless a later version of the order has come meanwhile.
+func (k *Kubernetes) apply(ctx context.Context, o backend.Order, object *unstructured.Unstructured) error {
+	if err := k.namespace.enter(ctx, o); err != nil {
 		return err
 	}
-	_, err = resource.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+	_, err := k.resource(object).Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
 	return failed("apply "+object.GetKind(), object.GetName(), err)
 }
 
-func (k *Kubernetes) there(ctx context.Context, object *unstructured.Unstructured, o backend.Order) (bool, error) {
-	resource, err := k.resource(object)
-	if err != nil {
-		return false, err
-	}
-	found, err := resource.Get(ctx, object.GetName(), metav1.GetOptions{})
+// get returns an object as it is in the cluster, nil when it is not there.
+func (k *Kubernetes) get(ctx context.Context, object *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	found, err := k.resource(object).Get(ctx, object.GetName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
+	return found, failed("look at "+object.GetKind(), object.GetName(), err)
+}
+
+// older returns what earlier versions of the order made in a step and this one has not written: once its own objects are applied,
+// that is what its template does not name any more.
+func (k *Kubernetes) older(ctx context.Context, o backend.Order, step string) ([]*unstructured.Unstructured, error) {
+	var old []*unstructured.Unstructured
+	for _, kind := range kinds {
+		if kind.step != step {
+			continue
+		}
+		found, err := k.client.Resource(kind.of()).Namespace(o.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labelManagedBy + "=" + fieldManager})
+		if err != nil {
+			return nil, failed("list "+kind.resource+" in", o.Namespace, err)
+		}
+		for i := range found.Items {
+			if object := &found.Items[i]; owns(object, o) && version(object) < o.Version && object.GetDeletionTimestamp() == nil {
+				old = append(old, object)
+			}
+		}
+	}
+	return old, nil
+}
+
+// prune deletes what is older, as it was seen: what somebody has written since then stays, and is an error that may pass.
+func (k *Kubernetes) prune(ctx context.Context, o backend.Order, step string) error {
+	old, err := k.older(ctx, o, step)
 	if err != nil {
-		return false, failed("look at "+object.GetKind(), object.GetName(), err)
+		return err
 	}
-	return current(found, o), nil
+	for _, object := range old {
+		seen, background := object.GetResourceVersion(), metav1.DeletePropagationBackground
+		err := k.resource(object).Delete(ctx, object.GetName(), metav1.DeleteOptions{
+			Preconditions: &metav1.Preconditions{ResourceVersion: &seen}, PropagationPolicy: &background,
+		})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return failed("delete "+object.GetKind(), object.GetName(), err)
+		}
+	}
+	return nil
 }

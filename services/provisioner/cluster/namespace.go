@@ -12,13 +12,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/fieldlog/fieldlog/internal/pause"
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
 
 var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
 
-// errTerminating says that the namespace of an order before this one is not gone yet.
-var errTerminating = errors.New("the namespace is being deleted")
+var (
+	// errTerminating says that the namespace of an order before this one is not gone yet.
+	errTerminating = errors.New("the namespace is being deleted")
+	// errGone says that somebody has deleted the namespace after it was made.
+	errGone = errors.New("the namespace is not there")
+)
 
 // namespace makes, finds and removes an order's namespace.
 type namespace struct {
@@ -41,8 +46,21 @@ func (n namespace) find(ctx context.Context, o backend.Order) (*unstructured.Uns
 	return found, nil
 }
 
+// enter returns nil when this version of the order may be made in the namespace. A version that was overtaken may not: whoever was
+// stopped in the middle of it, and wakes up, is told so before the next thing it writes.
+func (n namespace) enter(ctx context.Context, o backend.Order) error {
+	found, err := n.find(ctx, o)
+	if err != nil {
+		return err
+	}
+	if found == nil {
+		return fmt.Errorf("enter namespace %q: %w", o.Namespace, errGone)
+	}
+	return overtaken(found, o)
+}
+
 // ensure makes the namespace, or brings its labels up to date. It is created rather than applied when it is not there, so
-// that of two who want it only one gets it.
+// that of two who want it only one gets it; and it is applied as it was seen, so that its version never goes back.
 func (n namespace) ensure(ctx context.Context, o backend.Order) error {
 	found, err := n.find(ctx, o)
 	if err != nil {
@@ -56,9 +74,10 @@ func (n namespace) ensure(ctx context.Context, o backend.Order) error {
 	if found.GetDeletionTimestamp() != nil {
 		return fmt.Errorf("make namespace %q: %w", o.Namespace, errTerminating)
 	}
-	if current(found, o) {
-		return nil
+	if err := overtaken(found, o); err != nil || current(found, o) {
+		return err
 	}
+	object.SetResourceVersion(found.GetResourceVersion())
 	_, err = n.client.Apply(ctx, o.Namespace, object, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
 	return failed("apply namespace", o.Namespace, err)
 }
@@ -98,25 +117,14 @@ func (n namespace) remove(ctx context.Context, o backend.Order) error {
 				return failed("delete namespace", o.Namespace, err)
 			}
 		}
-		if err := pause(ctx, poll); err != nil {
-			return failed("wait for the end of namespace", o.Namespace, err)
+		if pause.For(ctx, poll); ctx.Err() != nil {
+			return failed("wait for the end of namespace", o.Namespace, ctx.Err())
 		}
 	}
 }
 
 // poll is the time between two looks at something that is changing.
 const poll = 500 * time.Millisecond
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
 
 // failed names what failed. What the cluster says will never do is a Refusal.
 func failed(doing, name string, err error) error {

@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"fmt"
+	"maps"
 	"strconv"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
@@ -22,15 +25,23 @@ const (
 	annotationVersion = "fieldlog.dev/version"
 )
 
+// labels returns those of everything that is made. A trace id that is no label's value is left out; the annotation has it.
 func labels(o backend.Order) map[string]string {
-	return map[string]string{labelClient: o.Client, labelManagedBy: fieldManager, labelTrace: o.TraceID}
+	all := map[string]string{labelClient: o.Client, labelManagedBy: fieldManager}
+	if o.TraceID != "" && len(validation.IsValidLabelValue(o.TraceID)) == 0 {
+		all[labelTrace] = o.TraceID
+	}
+	return all
 }
 
 func annotations(o backend.Order) map[string]string {
-	return map[string]string{
-		annotationClient: o.Client, annotationTrace: o.TraceID, annotationOrder: o.ID,
-		annotationVersion: strconv.FormatInt(int64(o.Version), 10),
+	all := map[string]string{
+		annotationClient: o.Client, annotationOrder: o.ID, annotationVersion: strconv.FormatInt(int64(o.Version), 10),
 	}
+	if o.TraceID != "" {
+		all[annotationTrace] = o.TraceID
+	}
+	return all
 }
 
 // mark puts our labels and annotations on an object, and on the pods it is a template of.
@@ -56,13 +67,11 @@ func mark(object *unstructured.Unstructured, o backend.Order) error {
 	return nil
 }
 
+// merged returns both, as a map of its own; where both have a name, more wins.
 func merged(had, more map[string]string) map[string]string {
 	all := make(map[string]string, len(had)+len(more))
-	for _, m := range []map[string]string{had, more} {
-		for k, v := range m {
-			all[k] = v
-		}
-	}
+	maps.Copy(all, had)
+	maps.Copy(all, more)
 	return all
 }
 
@@ -72,7 +81,24 @@ func owns(object *unstructured.Unstructured, o backend.Order) bool {
 	return object.GetLabels()[labelManagedBy] == fieldManager && a[annotationClient] == o.Client && a[annotationOrder] == o.ID
 }
 
+// version returns the one an object was made for, 0 when it does not say.
+func version(object *unstructured.Unstructured) int32 {
+	n, err := strconv.ParseInt(object.GetAnnotations()[annotationVersion], 10, 32)
+	if err != nil {
+		return 0
+	}
+	return int32(n)
+}
+
 // current tells whether an object was made for this version of the order.
 func current(object *unstructured.Unstructured, o backend.Order) bool {
-	return owns(object, o) && object.GetAnnotations()[annotationVersion] == strconv.FormatInt(int64(o.Version), 10)
+	return owns(object, o) && version(object) == o.Version
+}
+
+// overtaken returns an error when an object was made for a later version of the order.
+func overtaken(object *unstructured.Unstructured, o backend.Order) error {
+	if latest := version(object); latest > o.Version {
+		return fmt.Errorf("version %d of order %q is here already, not %d", latest, o.ID, o.Version)
+	}
+	return nil
 }

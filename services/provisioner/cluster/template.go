@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -51,6 +52,9 @@ func render(templates fs.FS, o backend.Order) ([]*unstructured.Unstructured, err
 		if len(object.Object) == 0 {
 			continue
 		}
+		if _, may := kindOf(object); !may {
+			return nil, backend.Refuse(backend.ReasonNoTemplate, "template of %q: it may not have a %s", o.Product, object.GroupVersionKind())
+		}
 		object.Object = replaced(object.Object, replacer).(map[string]any)
 		object.SetNamespace(o.Namespace)
 		if err := mark(object, o); err != nil {
@@ -61,10 +65,11 @@ func render(templates fs.FS, o backend.Order) ([]*unstructured.Unstructured, err
 }
 
 func replacements(o backend.Order) []string {
-	pairs := make([]string, 0, 16+2*len(o.Parameters))
+	pairs := make([]string, 0, 18+2*len(o.Parameters))
 	pairs = append(pairs,
 		"${client}", o.Client, "${namespace}", o.Namespace, "${environment}", o.Environment, "${archtype}", o.Archtype,
 		"${hardware}", o.Hardware, "${product}", o.Product, "${order}", o.ID, "${trace-id}", o.TraceID,
+		"${version}", strconv.FormatInt(int64(o.Version), 10),
 	)
 	for name, value := range o.Parameters {
 		pairs = append(pairs, "${parameter."+name+"}", value)
