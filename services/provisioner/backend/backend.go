@@ -7,6 +7,8 @@
 //   - Do and Remove are idempotent: doing again what is done changes nothing and succeeds. So a step that was interrupted may
 //     simply be done again.
 //   - Done looks and changes nothing.
+//   - A version that was overtaken by a later one of the order is not made any more: it is an error, and changes nothing. So a
+//     process that was stopped in the middle of it, and wakes up, does no harm.
 //   - What belongs to another client is never touched: that is a [Refusal].
 //   - Everything that is made carries the order's client, id and trace id, so that it can be found and told apart.
 //   - An error that is no Refusal means that trying again may help; [ErrUnready] says beside it that the backend is not to blame.
@@ -35,7 +37,7 @@ type Order struct {
 	Parameters map[string]string
 	// Version counts the order's accepted changes, from 1.
 	Version int32
-	// TraceID is that of the request which placed or changed the order: 32 hexadecimal digits.
+	// TraceID is that of the request which placed or changed the order: 32 hexadecimal digits, or empty.
 	TraceID string
 }
 

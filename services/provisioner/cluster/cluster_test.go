@@ -122,6 +122,11 @@ func TestOnOneCluster(t *testing.T) {
 	t.Run("the trace is on the pod", func(t *testing.T) { traced(t, p) })
 	t.Run("why a pod does not run is told", func(t *testing.T) { broken(t, p) })
 	t.Run("a release that died half way is recovered", func(t *testing.T) { pending(t, p) })
+	t.Run("a release that is cut off goes on", func(t *testing.T) { cutOff(t, p) })
+	t.Run("a release says whose fault it is", func(t *testing.T) { blamed(t, p) })
+	t.Run("what a version does not name any more is deleted", func(t *testing.T) { renamed(t, p) })
+	t.Run("a version that is overtaken between two objects stops", func(t *testing.T) { interrupted(t, p) })
+	t.Run("every kind of workload is waited for", func(t *testing.T) { waited(t, p) })
 	t.Run("templates can't reach beyond their namespace", func(t *testing.T) { confined(t, p) })
 }
 
@@ -168,8 +173,8 @@ func broken(t *testing.T, p *place) {
 		}
 		err = k.Do(t.Context(), o, "rollout")
 		var refusal *backend.Refusal
-		if err == nil || errors.As(err, &refusal) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: got %v, want an error that may pass and says %s", image, err, want)
+		if !errors.Is(err, backend.ErrUnready) || errors.As(err, &refusal) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want that the workload is not ready, and %s", image, err, want)
 		}
 		if done, err := k.Done(t.Context(), o, "rollout"); done || err != nil {
 			t.Errorf("%s: the rollout is done: %v, %v", image, done, err)
@@ -177,51 +182,6 @@ func broken(t *testing.T, p *place) {
 	}
 	f("pull", clustertest.Pull, "ImagePullBackOff")
 	f("crash", clustertest.Crash, "CrashLoopBackOff")
-}
-
-// pending interrupts Helm in the middle of an install and of an upgrade, as a kill of its process would.
-func pending(t *testing.T, p *place) {
-	o := backendtest.Order("cliente22", "pending")
-	interrupt := func(o backend.Order) {
-		t.Helper()
-		o.Parameters = map[string]string{"image": clustertest.Pull}
-		h := p.helm(t, cluster.Config{Rollout: time.Second})
-		for _, step := range h.Plan(o) {
-			if err := h.Do(t.Context(), o, step); err == nil && step == "release" {
-				t.Fatal("a module whose image cannot be pulled was released")
-			}
-		}
-		p.setPending(t, o.Namespace)
-	}
-	recover := func(o backend.Order) {
-		t.Helper()
-		careful := p.helm(t, cluster.Config{Stale: time.Hour})
-		if err := careful.Do(t.Context(), o, "release"); err == nil || !strings.Contains(err.Error(), "under way") {
-			t.Errorf("got %v, want that an operation is under way", err)
-		}
-		h := p.helm(t, cluster.Config{Stale: time.Millisecond})
-		for _, step := range h.Plan(o) {
-			if err := h.Do(t.Context(), o, step); err != nil {
-				t.Fatalf("%s: %v", step, err)
-			}
-		}
-		if done, err := h.Done(t.Context(), o, "release"); !done || err != nil {
-			t.Errorf("it is done: %v, %v", done, err)
-		}
-	}
-	interrupt(o)
-	recover(o)
-	o.Version = 2
-	interrupt(o)
-	recover(o)
-}
-
-// setPending marks the newest release as Helm does while it works on it.
-func (p *place) setPending(t *testing.T, namespace string) {
-	t.Helper()
-	if err := cluster.SetPending(p.ProvisionerConfig, namespace); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func confined(t *testing.T, p *place) {

@@ -24,7 +24,8 @@ type Config struct {
 	// Rollout bounds the wait for a workload to become ready. Default 5 min.
 	Rollout time.Duration
 	// Stale is how long a Helm release may be pending before it counts as abandoned by a process that died. Default: Rollout + 1
-	// min, which is longer than any operation of ours takes.
+	// min, which is longer than any operation of ours takes: all its waits together are bounded by Rollout. It is waited for, so it
+	// must be shorter than the provisioner lets a try of a step take.
 	Stale time.Duration
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/chart"
+	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/loader"
 	"helm.sh/helm/v4/pkg/cli"
 	"helm.sh/helm/v4/pkg/release/common"
@@ -24,10 +25,21 @@ import (
 // Helm marks a release as pending while it works on it. If its process dies, the mark stays, and whoever tries again is
 // refused for ever. What is done about it:
 //
-//  1. Pending for less than Config.Stale: somebody may be working on it. An error that may pass.
+//  1. Pending for less than Config.Stale: somebody may be working on it. It is waited for, in the same try.
 //  2. Pending for longer, and no revision was ever deployed: it is uninstalled, and installed anew.
 //  3. Pending for longer, and an earlier revision was deployed: rolled back to that, then upgraded.
 //  4. Failed without a revision that was ever deployed: as in 2. Failed with one: upgraded.
+//
+// # What is left behind
+//
+// Helm's calls don't end with a context, so a call that is cut off is left behind: it goes on until it is done, Config.Rollout at the
+// longest and some requests, and the release is pending meanwhile. What comes then:
+//
+//  1. The process lives on: Helm marks the release as deployed or failed. The next try waits for that and begins nothing anew.
+//  2. The process ends: the mark stays, as above.
+//
+// A process that is stopped for longer than Config.Stale in the middle of Helm's call, and wakes up after another one has gone on, still
+// sends that call's requests: nothing fences them.
 type Helm struct {
 	cfg       Config
 	logger    *slog.Logger
@@ -37,11 +49,8 @@ type Helm struct {
 // releaseName is that of every release: there is one in a namespace.
 const releaseName = "module"
 
-// Labels of a release, which Helm keeps beside it.
-const (
-	releaseOrder   = "fieldlog-order"
-	releaseVersion = "fieldlog-version"
-)
+// releaseVersion is the label, which Helm keeps beside a release, that tells for which version of the order it was made.
+const releaseVersion = "fieldlog-version"
 
 // NewHelm returns a backend that has not connected to anything yet.
 func NewHelm(cfg Config, logger *slog.Logger) (*Helm, error) {
@@ -67,25 +76,25 @@ func (h *Helm) Do(ctx context.Context, o backend.Order, step string) error {
 	if step == stepNamespace {
 		return h.namespace.ensure(ctx, o)
 	}
-	if _, err := h.namespace.find(ctx, o); err != nil {
-		return err
-	}
-	if err := ctx.Err(); err != nil {
+	if err := h.namespace.enter(ctx, o); err != nil {
 		return err
 	}
 	helm, err := h.open(o)
 	if err != nil {
 		return err
 	}
-	revisions, err := helm.revisions()
+	revisions, err := helm.settled(ctx)
 	if err != nil {
 		return err
 	}
 	if len(revisions) > 0 && deployed(revisions[0], o) {
 		return nil
 	}
-	product, err := h.chart(helm, o)
+	product, err := h.chart(ctx, helm, o)
 	if err != nil {
+		return err
+	}
+	if err := h.namespace.enter(ctx, o); err != nil { // a later version may have come meanwhile
 		return err
 	}
 	return helm.bring(ctx, revisions, product, o)
@@ -101,7 +110,7 @@ func (h *Helm) Done(ctx context.Context, o backend.Order, step string) (bool, er
 	if err != nil {
 		return false, err
 	}
-	revisions, err := helm.revisions()
+	revisions, err := helm.revisions(ctx)
 	return err == nil && len(revisions) > 0 && deployed(revisions[0], o), err
 }
 
@@ -121,7 +130,7 @@ func (h *Helm) Remove(ctx context.Context, o backend.Order) error {
 		if err != nil {
 			return err
 		}
-		if err := helm.uninstall(); err != nil {
+		if err := helm.uninstall(ctx); err != nil {
 			return err
 		}
 	}
@@ -133,15 +142,17 @@ func deployed(r *release.Release, o backend.Order) bool {
 	return r.Info.Status == common.StatusDeployed && r.Labels[releaseVersion] == strconv.FormatInt(int64(o.Version), 10)
 }
 
-// chart loads the product's chart from a folder, an archive or a registry.
-func (h *Helm) chart(r *releases, o backend.Order) (chart.Charter, error) {
+// chart loads the product's chart from a folder, an archive or a registry, and checks that the order fits it.
+func (h *Helm) chart(ctx context.Context, r *releases, o backend.Order) (chart.Charter, error) {
 	reference := h.cfg.Charts[o.Product]
 	if reference == "" {
-		return nil, backend.Refuse(backend.ReasonNoTemplate, "there is no chart for product %q: see --helm-charts", o.Product)
+		return nil, backend.Refuse(backend.ReasonNoTemplate, "there is no chart for product %q: see --charts", o.Product)
 	}
-	locate := action.NewInstall(r.helm)
-	locate.SetRegistryClient(r.oci)
-	path, err := locate.LocateChart(reference, cli.New())
+	path, err := within(ctx, func() (string, error) {
+		locate := action.NewInstall(r.helm)
+		locate.SetRegistryClient(r.oci)
+		return locate.LocateChart(reference, cli.New())
+	})
 	if err != nil {
 		return nil, fmt.Errorf("find chart %q: %w", reference, err)
 	}
@@ -149,7 +160,25 @@ func (h *Helm) chart(r *releases, o backend.Order) (chart.Charter, error) {
 	if err != nil {
 		return nil, backend.Refuse(backend.ReasonNoTemplate, "load chart %q: %w", reference, err)
 	}
-	return loaded, nil
+	return loaded, fits(loaded, o)
+}
+
+// fits returns a Refusal when the order's values are not as the chart's schema wants them. Schemas of charts within it are left to
+// Helm, whose error does not tell what is the matter.
+func fits(product chart.Charter, o backend.Order) error {
+	accessor, err := chart.NewAccessor(product)
+	if err != nil || len(accessor.Schema()) == 0 {
+		return err
+	}
+	all, err := util.CoalesceValues(product, values(o))
+	if err != nil {
+		return err
+	}
+	var misfit util.JSONSchemaValidationError
+	if err := util.ValidateAgainstSingleSchema(all, accessor.Schema()); errors.As(err, &misfit) {
+		return backend.Refuse(backend.ReasonInvalid, "chart %q: %w", accessor.Name(), err)
+	}
+	return nil
 }
 
 // values are what a chart gets of an order.

@@ -13,11 +13,13 @@ import (
 	"helm.sh/helm/v4/pkg/chart"
 	"helm.sh/helm/v4/pkg/kube"
 	"helm.sh/helm/v4/pkg/registry"
+	releaser "helm.sh/helm/v4/pkg/release"
 	"helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage/driver"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
+	"github.com/fieldlog/fieldlog/internal/pause"
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
 
@@ -41,12 +43,15 @@ func (h *Helm) open(o backend.Order) (*releases, error) {
 		return nil, fmt.Errorf("make a client for chart registries: %w", err)
 	}
 	helm.RegistryClient = oci
+	if kube, ok := helm.KubeClient.(*kube.Client); ok {
+		helm.KubeClient = client{kube}
+	}
 	return &releases{cfg: h.cfg, helm: helm, oci: oci, in: o.Namespace}, nil
 }
 
 // revisions returns what was released, newest first.
-func (r *releases) revisions() ([]*release.Release, error) {
-	found, err := r.helm.Releases.History(releaseName)
+func (r *releases) revisions(ctx context.Context) ([]*release.Release, error) {
+	found, err := within(ctx, func() ([]releaser.Releaser, error) { return r.helm.Releases.History(releaseName) })
 	if errors.Is(err, driver.ErrReleaseNotFound) {
 		return nil, nil
 	}
@@ -63,30 +68,46 @@ func (r *releases) revisions() ([]*release.Release, error) {
 	return all, nil
 }
 
-// errPending says that an operation on the release is under way, or was a short while ago.
-var errPending = errors.New("an operation on the release is under way")
+// settled returns the revisions once nobody works on the newest one any more, as far as can be told.
+func (r *releases) settled(ctx context.Context) ([]*release.Release, error) {
+	for {
+		revisions, err := r.revisions(ctx)
+		if err != nil || len(revisions) == 0 || !pending(revisions[0]) || since(revisions[0]) >= r.cfg.Stale {
+			return revisions, err
+		}
+		if pause.For(ctx, poll); ctx.Err() != nil {
+			last := revisions[0]
+			return nil, fmt.Errorf("the release in %q is %s for %s: %w: %w", r.in, last.Info.Status, since(last).Round(time.Second), backend.ErrUnready, ctx.Err())
+		}
+	}
+}
+
+// pending tells whether a revision is marked as being worked on.
+func pending(r *release.Release) bool {
+	return r.Info.Status.IsPending() || r.Info.Status == common.StatusUninstalling
+}
+
+// since returns how long ago the last work on a revision began.
+func since(r *release.Release) time.Duration {
+	return min(time.Since(r.Info.LastDeployed), time.Since(r.Info.Deleted))
+}
 
 // bring installs or upgrades the release, whatever state it was left in.
 func (r *releases) bring(ctx context.Context, revisions []*release.Release, product chart.Charter, o backend.Order) error {
 	if len(revisions) == 0 {
 		return r.install(ctx, product, o)
 	}
-	last, good := revisions[0], lastDeployed(revisions)
-	if pending := last.Info.Status.IsPending() || last.Info.Status == common.StatusUninstalling; pending {
-		if since := time.Since(last.Info.LastDeployed); since < r.cfg.Stale {
-			return fmt.Errorf("release in %q is %s for %s: %w", r.in, last.Info.Status, since.Round(time.Second), errPending)
-		}
-		if good > 0 {
-			if err := r.rollback(good); err != nil {
-				return err
-			}
-		}
-	}
+	good := lastDeployed(revisions)
 	if good == 0 {
-		if err := r.uninstall(); err != nil {
+		if err := r.uninstall(ctx); err != nil {
 			return err
 		}
 		return r.install(ctx, product, o)
+	}
+	if pending(revisions[0]) {
+		if err := r.rollback(ctx, good); err != nil {
+			return err
+		}
 	}
 	return r.upgrade(ctx, product, o)
 }
@@ -102,34 +123,44 @@ func lastDeployed(revisions []*release.Release) int {
 }
 
 func releaseLabels(o backend.Order) map[string]string {
-	return map[string]string{releaseOrder: o.ID, releaseVersion: strconv.FormatInt(int64(o.Version), 10)}
+	return map[string]string{releaseVersion: strconv.FormatInt(int64(o.Version), 10)}
 }
 
 func (r *releases) install(ctx context.Context, product chart.Charter, o backend.Order) error {
-	do := action.NewInstall(r.helm)
-	do.ReleaseName, do.Namespace, do.Labels = releaseName, r.in, releaseLabels(o)
-	do.WaitStrategy, do.WaitForJobs, do.Timeout = kube.StatusWatcherStrategy, true, r.cfg.Rollout
-	_, err := do.RunWithContext(ctx, product, values(o))
-	return failed("install the release in", r.in, err)
+	return r.act(ctx, "install", func(waits []kube.WaitOption) error {
+		do := action.NewInstall(r.helm)
+		do.ReleaseName, do.Namespace, do.Labels = releaseName, r.in, releaseLabels(o)
+		do.WaitStrategy, do.WaitForJobs, do.Timeout, do.WaitOptions = kube.StatusWatcherStrategy, true, r.cfg.Rollout, waits
+		_, err := do.Run(product, values(o))
+		return err
+	})
 }
 
 func (r *releases) upgrade(ctx context.Context, product chart.Charter, o backend.Order) error {
-	do := action.NewUpgrade(r.helm)
-	do.Namespace, do.Labels, do.ResetValues, do.MaxHistory = r.in, releaseLabels(o), true, 5
-	do.WaitStrategy, do.WaitForJobs, do.Timeout = kube.StatusWatcherStrategy, true, r.cfg.Rollout
-	_, err := do.RunWithContext(ctx, releaseName, product, values(o))
-	return failed("upgrade the release in", r.in, err)
+	return r.act(ctx, "upgrade", func(waits []kube.WaitOption) error {
+		do := action.NewUpgrade(r.helm)
+		do.Namespace, do.Labels, do.ResetValues, do.MaxHistory = r.in, releaseLabels(o), true, 5
+		do.WaitStrategy, do.WaitForJobs, do.Timeout, do.WaitOptions = kube.StatusWatcherStrategy, true, r.cfg.Rollout, waits
+		_, err := do.Run(releaseName, product, values(o))
+		return err
+	})
 }
 
-func (r *releases) rollback(to int) error {
-	do := action.NewRollback(r.helm)
-	do.Version, do.Timeout, do.WaitStrategy, do.MaxHistory = to, r.cfg.Rollout, kube.HookOnlyStrategy, 5
-	return failed("roll back the release in", r.in, do.Run(releaseName))
+func (r *releases) rollback(ctx context.Context, to int) error {
+	return r.act(ctx, "roll back", func(waits []kube.WaitOption) error {
+		do := action.NewRollback(r.helm)
+		do.Version, do.MaxHistory = to, 5
+		do.WaitStrategy, do.Timeout, do.WaitOptions = kube.HookOnlyStrategy, r.cfg.Rollout, waits
+		return do.Run(releaseName)
+	})
 }
 
-func (r *releases) uninstall() error {
-	do := action.NewUninstall(r.helm)
-	do.IgnoreNotFound, do.Timeout, do.WaitStrategy = true, r.cfg.Rollout, kube.HookOnlyStrategy
-	_, err := do.Run(releaseName)
-	return failed("uninstall the release in", r.in, err)
+func (r *releases) uninstall(ctx context.Context) error {
+	return r.act(ctx, "uninstall", func(waits []kube.WaitOption) error {
+		do := action.NewUninstall(r.helm)
+		do.IgnoreNotFound = true
+		do.WaitStrategy, do.Timeout, do.WaitOptions = kube.HookOnlyStrategy, r.cfg.Rollout, waits
+		_, err := do.Run(releaseName)
+		return err
+	})
 }

@@ -11,7 +11,8 @@
 //
 //	{"action":"do","step":"provision","order":{"id":...,"client":...,"namespace":...,"version":...}}
 //
-// The receiver refuses requests whose signature does not fit or whose timestamp is older than it likes: see [Verify].
+// The receiver refuses a version that is lower than one it has made of the order (409): it comes from a process that was stopped for a
+// while. It refuses requests whose signature does not fit or whose timestamp is older than it likes: see [Verify].
 //
 // # The answer
 //

@@ -70,6 +70,9 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case asked.Action == "do" && there && !mine:
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprint(w, `{"reason":"namespace_taken","detail":"it is another client's"}`)
+	case asked.Action == "do" && had.Version > o.Version:
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `{"reason":"overtaken","detail":"a later version is here"}`)
 	case asked.Action == "do":
 		r.modules[o.Namespace] = module{o.Client, o.ID, o.Version}
 	}

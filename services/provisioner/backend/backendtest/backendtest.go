@@ -28,6 +28,7 @@ func Run(t *testing.T, b backend.Backend, state func(namespace string) string) {
 	t.Run("it is made step by step", func(t *testing.T) { steps(t, b) })
 	t.Run("doing it again changes nothing", func(t *testing.T) { again(t, b, state) })
 	t.Run("a new version is made of the old one", func(t *testing.T) { change(t, b) })
+	t.Run("a version that was overtaken changes nothing", func(t *testing.T) { overtaken(t, b, state) })
 	t.Run("it is removed, and removed again", func(t *testing.T) { remove(t, b, state) })
 	t.Run("what is another client's is not touched", func(t *testing.T) { foreign(t, b, state) })
 	t.Run("a call ends with its context", func(t *testing.T) { ended(t, b) })
@@ -101,6 +102,24 @@ func change(t *testing.T, b backend.Backend) {
 		if !done(t, b, o, step) {
 			t.Errorf("%s of version 2 is not done", step)
 		}
+	}
+}
+
+// overtaken does what a process does that was stopped in the middle of version 1 and wakes up when version 2 stands.
+func overtaken(t *testing.T, b backend.Backend, state func(string) string) {
+	late := Order("cliente08", b.Name()+"-overtaken")
+	provision(t, b, late)
+	o := late
+	o.Version, o.Product = 2, "Product-B"
+	provision(t, b, o)
+	before := state(o.Namespace)
+	for _, step := range b.Plan(late) {
+		if err := b.Do(within(t), late, step); err == nil {
+			t.Errorf("%s of version 1 was done over version 2", step)
+		}
+	}
+	if after := state(o.Namespace); before == "" || after != before {
+		t.Errorf("it was\n%s\nand is\n%s", before, after)
 	}
 }
 

@@ -2,7 +2,7 @@
 
 // Package clustertest runs Kubernetes' own control plane for tests: etcd, kube-apiserver, controller manager and scheduler,
 // built from their modules by `make test-kubernetes`. Nodes are simulated: no container runs, but pods are scheduled, become ready,
-// fail to pull and crash as their image says, see [Pull] and [Crash].
+// end, fail to pull and crash as their image says, see [End], [Pull] and [Crash].
 package clustertest
 
 import (

@@ -21,6 +21,8 @@ const (
 	Pull = "example.invalid/no-such-image:1"
 	// Crash is an image whose container ends at once.
 	Crash = "example.invalid/crash:1"
+	// End is an image whose container does its work and ends well.
+	End = "example.invalid/end:1"
 )
 
 // node plays a kubelet: it says that it is there, and what became of the pods it was given.
@@ -125,6 +127,11 @@ func (n *node) look(ctx context.Context, p *corev1.Pod) {
 		if why := fate(c.Image); why != nil {
 			status.Ready, status.State, ready = false, corev1.ContainerState{Waiting: why}, corev1.ConditionFalse
 			p.Status.Phase = corev1.PodPending
+		}
+		if c.Image == End {
+			ended := &corev1.ContainerStateTerminated{Reason: "Completed", StartedAt: now, FinishedAt: now}
+			status.Ready, status.State, ready = false, corev1.ContainerState{Terminated: ended}, corev1.ConditionFalse
+			p.Status.Phase = corev1.PodSucceeded
 		}
 		p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, status)
 	}
