@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
@@ -163,20 +164,29 @@ func (k *Kubernetes) older(ctx context.Context, o backend.Order, step string) ([
 	return old, nil
 }
 
-// prune deletes what is older, as it was seen: what somebody has written since then stays, and is an error that may pass.
+// prune deletes what is older, as it was seen. What was written meanwhile is looked at again: it may not be older any more.
 func (k *Kubernetes) prune(ctx context.Context, o backend.Order, step string) error {
-	old, err := k.older(ctx, o, step)
-	if err != nil {
-		return err
-	}
-	for _, object := range old {
-		seen, background := object.GetResourceVersion(), metav1.DeletePropagationBackground
-		err := k.resource(object).Delete(ctx, object.GetName(), metav1.DeleteOptions{
-			Preconditions: &metav1.Preconditions{ResourceVersion: &seen}, PropagationPolicy: &background,
-		})
-		if err != nil && !apierrors.IsNotFound(err) {
-			return failed("delete "+object.GetKind(), object.GetName(), err)
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		old, err := k.older(ctx, o, step)
+		if err != nil {
+			return err
 		}
+		for _, object := range old {
+			if err := k.remove(ctx, object); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (k *Kubernetes) remove(ctx context.Context, object *unstructured.Unstructured) error {
+	seen, background := object.GetResourceVersion(), metav1.DeletePropagationBackground
+	err := k.resource(object).Delete(ctx, object.GetName(), metav1.DeleteOptions{
+		Preconditions: &metav1.Preconditions{ResourceVersion: &seen}, PropagationPolicy: &background,
+	})
+	if apierrors.IsNotFound(err) {
+		return nil
 	}
-	return nil
+	return failed("delete "+object.GetKind(), object.GetName(), err)
 }
