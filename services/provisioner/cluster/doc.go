@@ -18,7 +18,8 @@
 //
 // The namespace bears the version that was begun last, which never goes back. Before each thing that is written it is asked for, and
 // a version that was overtaken is an error. A process that is stopped between the question and the request, and wakes up after a later
-// version has gone on, still sends this one request.
+// version has gone on, still sends this one request. If that creates the namespace, and the order was removed meanwhile, an empty
+// namespace comes back.
 //
 // # Templates
 //

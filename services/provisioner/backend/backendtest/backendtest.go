@@ -159,10 +159,19 @@ func foreign(t *testing.T, b backend.Backend, state func(string) string) {
 
 func ended(t *testing.T, b backend.Backend) {
 	o := Order("cliente07", b.Name()+"-ended")
+	provision(t, b, o)
+	o.Version = 2
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var refusal *backend.Refusal
-	if err := b.Do(ctx, o, b.Plan(o)[0]); err == nil || errors.As(err, &refusal) {
-		t.Errorf("got %v, want an error that may pass", err)
+	f := func(what string, err error) {
+		t.Helper()
+		var refusal *backend.Refusal
+		if err == nil || errors.As(err, &refusal) {
+			t.Errorf("%s: got %v, want an error that may pass", what, err)
+		}
 	}
+	for _, step := range b.Plan(o) {
+		f(step, b.Do(ctx, o, step))
+	}
+	f("remove", b.Remove(ctx, o))
 }
