@@ -15,8 +15,11 @@ import (
 // is fenced, not doubled.
 const shareSession = 10 * time.Second
 
+// ErrLost is the cause for which a partition's context ends when the group has given the partition to another member already.
+var ErrLost = errors.New("the group has given the partition away")
+
 // Share divides the partitions of a topic among the members of a group, and runs do for each one that this member is given, until
-// the partition is taken away or ctx ends: then do's context ends, and the partition is given on when do has returned. It
+// the partition is taken away or ctx ends: then do's context ends (its cause is [ErrLost] where it was taken without asking), and the partition is given on when do has returned. It
 // returns nil after ctx has ended, or the first error of a do, or of the group where joining it again does not help.
 //
 // Nothing is read and no offset committed. A member that was stopped and wakes up may run do for a partition that somebody else
@@ -31,8 +34,8 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 		kgo.SessionTimeout(shareSession),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.begin(parts[name]) }),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name]) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name], nil) }),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name], ErrLost) }),
 	)
 	if err != nil {
 		return fmt.Errorf("share %q: %w", topic, err)
@@ -66,7 +69,7 @@ type shares struct {
 
 // share is one partition.
 type share struct {
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 	ended  chan struct{}
 }
 
@@ -74,7 +77,7 @@ func (s *shares) begin(parts []int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range parts {
-		ctx, cancel := context.WithCancel(s.ctx)
+		ctx, cancel := context.WithCancelCause(s.ctx)
 		one := &share{cancel: cancel, ended: make(chan struct{})}
 		s.running[p] = one
 		go func() {
@@ -120,12 +123,12 @@ func hopeless(err error) bool {
 }
 
 // end returns when nothing runs for the partitions any more.
-func (s *shares) end(parts []int32) {
+func (s *shares) end(parts []int32, cause error) {
 	s.mu.Lock()
 	var ending []*share
 	for _, p := range parts {
 		if one := s.running[p]; one != nil {
-			one.cancel()
+			one.cancel(cause)
 			ending = append(ending, one)
 			delete(s.running, p)
 		}

@@ -7,14 +7,23 @@ import (
 	"strings"
 )
 
-// traceparent returns a W3C traceparent that continues a trace, with a span of its own; empty when the id is none of W3C's. A UUID
-// is one with hyphens in it.
-func traceparent(traceID string) string {
-	if len(traceID) == 36 {
-		traceID = strings.ToLower(strings.ReplaceAll(traceID, "-", ""))
+// TraceID returns a trace id as W3C has it, 32 hexadecimal digits, which a UUID is with hyphens in it; empty when it is none.
+func TraceID(text string) string {
+	if len(text) == 36 {
+		text = strings.ReplaceAll(text, "-", "")
 	}
-	if raw, err := hex.DecodeString(traceID); err != nil || len(raw) != 16 {
+	text = strings.ToLower(text)
+	if raw, err := hex.DecodeString(text); err != nil || len(raw) != 16 {
 		return ""
 	}
-	return fmt.Sprintf("00-%s-%016x-01", traceID, rand.Uint64()|1)
+	return text
+}
+
+// traceparent returns a W3C traceparent that continues a trace, with a span of its own; empty when the id is none of W3C's.
+func traceparent(traceID string) string {
+	id := TraceID(traceID)
+	if id == "" {
+		return ""
+	}
+	return fmt.Sprintf("00-%s-%016x-01", id, rand.Uint64()|1)
 }

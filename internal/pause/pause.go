@@ -23,19 +23,27 @@ const (
 	Last  = 10 * time.Second
 )
 
-// Backoff makes waits that double from First up to Last, each between half and one and a half times as long, so that those who
-// failed together do not come back together. Its zero value is ready; it belongs to one goroutine.
-type Backoff struct{ next time.Duration }
+// After returns how long to wait after n failures and one more: twice as long each time, from first up to last, give or take a half,
+// so that those who failed together do not come back together.
+func After(first, last time.Duration, n int) time.Duration {
+	wait := last
+	if n < 63 && first <= last>>n {
+		wait = first << n
+	}
+	return wait/2 + rand.N(wait+1)
+}
+
+// Backoff counts failures for [After], between First and Last. Its zero value is ready; it belongs to one goroutine.
+type Backoff struct{ failures int }
 
 // Next returns how long to wait now.
 func (b *Backoff) Next() time.Duration {
-	wait := max(b.next, First)
-	b.next = min(2*wait, Last)
-	return wait/2 + rand.N(wait)
+	b.failures++
+	return After(First, Last, b.failures-1)
 }
 
 // Wait waits for Next, or until ctx ends.
 func (b *Backoff) Wait(ctx context.Context) { For(ctx, b.Next()) }
 
 // Reset makes the next wait the first again, after a success.
-func (b *Backoff) Reset() { b.next = 0 }
+func (b *Backoff) Reset() { b.failures = 0 }

@@ -15,6 +15,8 @@ type State struct {
 	orders  map[key]*Order
 	open    map[string]map[string]*Order // by client and order id: those with something to do
 	intents map[string]bool              // effects that were begun and have no outcome
+
+	unfinished int // orders in open
 }
 
 type key struct{ client, order string }
@@ -82,8 +84,14 @@ func (s *State) sort(o *Order) {
 		if s.open[o.Client] == nil {
 			s.open[o.Client] = map[string]*Order{}
 		}
+		if s.open[o.Client][o.ID] == nil {
+			s.unfinished++
+		}
 		s.open[o.Client][o.ID] = o
 		return
+	}
+	if s.open[o.Client][o.ID] != nil {
+		s.unfinished--
 	}
 	delete(s.open[o.Client], o.ID)
 	if len(s.open[o.Client]) == 0 {
@@ -96,6 +104,9 @@ func (s *State) sort(o *Order) {
 
 // Waiting returns the clients for whom something is to be done, sorted.
 func (s *State) Waiting() []string { return slices.Sorted(maps.Keys(s.open)) }
+
+// Open counts the orders with something to do.
+func (s *State) Open() int { return s.unfinished }
 
 // Queue returns a client's orders with something to do, in the order in which they were asked for. Only the first may be
 // worked on: what comes later waits for it.

@@ -55,7 +55,7 @@ func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
 	}
 	first := accept(t, log, 0)
 	o := newOwner(s, first.Partition)
-	if err := o.open(t.Context()); err != nil {
+	if err := o.takeOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	defer o.close()

@@ -13,6 +13,9 @@ import (
 )
 
 // owner provisions the orders of one partition. Everything but the acts themselves happens in run's goroutine.
+//
+// What is told is folded at once and appended at the end of a step, in one transaction: what became of acts, with the intents of
+// what follows from that. Acts begin after it. When it fails, the owner ends, and with it all that it remembers.
 type owner struct {
 	service    *Service
 	partition  eventlog.Partition
@@ -21,9 +24,12 @@ type owner struct {
 	events     *eventlog.Events
 	next       map[eventlog.Topic]eventlog.Offset // every record before it is folded
 	inbox      *inbox
-	ended      chan ended
+	turns      turns
+	told       []schemas.Event // folded, not appended yet
+	begun      []started       // intended, not appended yet
 	busy       map[string]bool // clients that are being worked on
-	due        time.Time       // when to look again, though nothing was told
+	ended      chan ended
+	open       int // orders with something to do, as the metrics have it
 }
 
 // ended is what became of an act.
@@ -35,14 +41,13 @@ type ended struct {
 
 func newOwner(s *Service, p eventlog.Partition) *owner {
 	return &owner{
-		service: s, partition: p, state: provisioning.New(), events: s.log.NewEvents(),
-		busy:  map[string]bool{},
-		inbox: newInbox(), ended: make(chan ended, s.cfg.Workers),
+		service: s, partition: p, state: provisioning.New(), events: s.log.NewEvents(), turns: newTurns(),
+		busy: map[string]bool{}, inbox: newInbox(), ended: make(chan ended, s.cfg.Workers),
 	}
 }
 
-// open fences the owner before this one, and then reads everything it told.
-func (o *owner) open(ctx context.Context) error {
+// takeOver fences the owner before this one, and then reads everything it told.
+func (o *owner) takeOver(ctx context.Context) error {
 	id := eventlog.TransactionID(fmt.Sprintf("provisioner-%d", o.partition))
 	t, err := o.service.log.Transactor(ctx, id)
 	if err != nil {
@@ -51,40 +56,57 @@ func (o *owner) open(ctx context.Context) error {
 	o.transactor = t
 	if o.next, err = o.service.log.History(ctx, o.partition, eventlog.ProvisioningTopics(), o.state.Apply); err != nil {
 		o.close()
+		return err
 	}
-	return err
+	for _, client := range o.state.Waiting() {
+		o.turns.call(client)
+	}
+	return nil
 }
 
-func (o *owner) close() { o.transactor.Close() }
+func (o *owner) close() {
+	o.transactor.Close()
+	o.service.metrics.open.Sub(float64(o.open))
+}
 
-// run works until ctx ends, and then waits for the acts under way.
+// run works until ctx ends, and then waits for the acts under way, or until something fails.
 func (o *owner) run(ctx context.Context) error {
 	acts, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	for {
-		err := o.step(ctx, acts)
-		switch {
-		case ctx.Err() != nil: // also when that is what step failed of
-			return o.drain(ctx, stop)
-		case err != nil:
+	defer func() { // nobody acts for a partition that was given up
+		stop()
+		for len(o.busy) > 0 {
+			o.release(<-o.ended)
+		}
+	}()
+	for ctx.Err() == nil {
+		if err := o.step(ctx, acts); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
+	return o.drain(ctx, stop)
 }
 
 // step begins what may begin, and takes note of the next thing that happens.
 func (o *owner) step(ctx, acts context.Context) error {
-	if err := o.advance(ctx, acts); err != nil {
+	due := o.advance(time.Now())
+	if err := o.commit(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	timer := time.NewTimer(time.Until(o.due))
+	for _, s := range o.begun {
+		go o.act(acts, s)
+	}
+	o.begun = o.begun[:0]
+	timer := time.NewTimer(time.Until(due))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-o.inbox.ready:
 		return o.listen(ctx)
 	case e := <-o.ended:
-		return o.finish(context.WithoutCancel(ctx), e)
+		o.finish(e)
+		for len(o.ended) > 0 { // nobody else receives
+			o.finish(<-o.ended)
+		}
 	case <-timer.C:
 	}
 	return nil
@@ -135,119 +157,31 @@ func (o *owner) hear(ctx context.Context, r *eventlog.Record) error {
 	}
 	if _, own := event.(*schemas.ProvisioningProgressed); err == nil && !own {
 		o.state.Apply(event)
+		o.turns.call(string(event.AppendKey(nil)))
 	}
 	return err
 }
 
-// drain waits for the acts under way and tells what became of them. What takes too long is cut off: its intent stays, so that the
-// next owner looks whether it happened.
+// drain waits for the acts under way and tells what became of them. What takes too long is cut off, or everything at once when
+// somebody else may have the partition by now: its intent stays, so that the next owner looks whether it happened.
 func (o *owner) drain(ctx context.Context, stop context.CancelFunc) error {
+	if errors.Is(context.Cause(ctx), eventlog.ErrLost) {
+		stop()
+	}
 	bound := time.AfterFunc(o.service.cfg.Drain, stop)
 	defer bound.Stop()
-	bare := context.WithoutCancel(ctx)
 	for len(o.busy) > 0 {
 		e := <-o.ended
 		if e.err != nil && errors.Is(e.err, context.Canceled) {
-			delete(o.busy, e.task.order.Client)
+			o.release(e)
 			continue
 		}
-		if err := o.finish(bare, e); err != nil {
+		o.finish(e)
+		if err := o.commit(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// idle is how long an owner sleeps when nothing is due.
-const idle = time.Minute
-
-// advance begins everything that may begin now: the intents of all are appended together.
-func (o *owner) advance(ctx, acts context.Context) error {
-	now := time.Now()
-	o.due = now.Add(idle)
-	var facts []schemas.Event
-	var tasks []started
-	waiting := o.state.Waiting()
-	for _, client := range waiting {
-		facts = append(facts, o.requested(client, now)...)
-		if o.busy[client] {
-			continue
-		}
-		s, events := o.begin(client, now)
-		facts = append(facts, events...)
-		if s != nil {
-			tasks = append(tasks, *s)
-		}
-	}
-	if err := o.tell(ctx, facts); err != nil {
-		for _, s := range tasks {
-			s.told(errUntried)
-			<-o.service.slots
-		}
-		return err
-	}
-	for _, s := range tasks {
-		o.busy[s.task.order.Client] = true
-		go o.act(acts, s)
-	}
-	return nil
-}
-
-// requested tells of orders that were not told of yet.
-func (o *owner) requested(client string, now time.Time) []schemas.Event {
-	var facts []schemas.Event
-	for _, order := range o.state.Queue(client) {
-		if p := order.Progress(); !p.Requested && !p.Started && p.Done == 0 && p.Attempt == 0 {
-			facts = append(facts, o.fact(o.task(order), schemas.ProvisioningRequested, now))
-		}
-	}
-	return facts
-}
-
-// started is a task that was given a worker and a backend.
-type started struct {
-	task task
-	told func(error)
-}
-
-// begin begins what the client's first order needs next, if it may begin now; or gives the order up.
-func (o *owner) begin(client string, now time.Time) (*started, []schemas.Event) {
-	order := o.state.Queue(client)[0]
-	p, t := order.Progress(), o.task(order)
-	if p.GiveUp {
-		o.sooner(now) // the client's next order, once this one is out of the way
-		return nil, o.abandoned(t, "operator", "an operator gave it up", p.Attempt, now)
-	}
-	if next := p.NextTry.Time(); p.NextTry > 0 && next.After(now) {
-		o.sooner(next)
-		return nil, nil
-	}
-	select {
-	case o.service.slots <- struct{}{}:
-	default:
-		o.sooner(now.Add(busyWait))
-		return nil, nil
-	}
-	told, ok := t.backend.allow()
-	if !ok {
-		<-o.service.slots
-		o.sooner(now.Add(t.backend.rest))
-		return nil, nil
-	}
-	var facts []schemas.Event
-	if !p.Started {
-		facts = append(facts, o.fact(t, schemas.ProvisioningStarted, now))
-	}
-	return &started{task: t, told: told}, append(facts, o.effect(t, schemas.EffectIntended, "", now))
-}
-
-// busyWait is the time after which a free worker is looked for again.
-const busyWait = 100 * time.Millisecond
-
-func (o *owner) sooner(at time.Time) {
-	if at.Before(o.due) {
-		o.due = at
-	}
 }
 
 // act does a task. It runs beside the owner's goroutine.
@@ -257,9 +191,8 @@ func (o *owner) act(ctx context.Context, s started) {
 	outcome, err := s.task.backend.act(bound, s.task)
 	cancel()
 	o.service.metrics.running.Dec()
-	<-o.service.slots
 	s.tell(ctx, err)
-	o.ended <- ended{task: s.task, outcome: outcome, err: err}
+	o.ended <- ended{task: s.task, outcome: outcome, err: err} // there is room: it has a slot
 }
 
 // tell tells the breaker how the backend is. It must be told also when nobody waits for the act any more: a breaker that let one
@@ -276,12 +209,19 @@ func (s *started) tell(ctx context.Context, err error) {
 	}
 }
 
-// finish appends what became of an act.
-func (o *owner) finish(ctx context.Context, e ended) error {
+// release takes an act that has ended out of the way of others.
+func (o *owner) release(e ended) {
 	delete(o.busy, e.task.order.Client)
+	<-o.service.slots
+}
+
+// finish notes what became of an act.
+func (o *owner) finish(e ended) {
+	o.release(e)
 	o.service.metrics.acts.WithLabelValues(e.task.backend.Name(), e.outcome).Inc()
 	o.log(e)
-	return o.tell(ctx, o.outcome(e, time.Now()))
+	o.note(o.outcome(e, time.Now())...)
+	o.turns.call(e.task.order.Client)
 }
 
 func (o *owner) log(e ended) {
@@ -295,13 +235,23 @@ func (o *owner) log(e ended) {
 	logger.Info("a step is done", "outcome", e.outcome)
 }
 
-// tell appends events in one transaction and folds them once it is committed.
-func (o *owner) tell(ctx context.Context, events []schemas.Event) error {
-	if len(events) == 0 {
+// note folds events, which commit appends.
+func (o *owner) note(events ...schemas.Event) {
+	for _, event := range events {
+		o.state.Apply(event)
+	}
+	o.told = append(o.told, events...)
+}
+
+// commit appends what was noted in one transaction.
+func (o *owner) commit(ctx context.Context) error {
+	o.service.metrics.open.Add(float64(o.state.Open() - o.open))
+	o.open = o.state.Open()
+	if len(o.told) == 0 {
 		return nil
 	}
 	err := o.transactor.Run(ctx, func(tx *eventlog.Tx) error {
-		for _, event := range events {
+		for _, event := range o.told {
 			if err := tx.AppendTo(o.partition, event); err != nil {
 				return err
 			}
@@ -309,13 +259,18 @@ func (o *owner) tell(ctx context.Context, events []schemas.Event) error {
 		return nil
 	})
 	if err != nil {
+		for _, s := range o.begun { // they will not be tried
+			s.told(errUntried)
+			o.release(ended{task: s.task})
+		}
+		o.begun = nil
 		return err
 	}
-	for _, event := range events {
-		o.state.Apply(event)
+	for _, event := range o.told {
 		if p, ok := event.(*schemas.ProvisioningProgressed); ok {
 			o.service.metrics.facts.WithLabelValues(string(p.State)).Inc()
 		}
 	}
+	o.told = o.told[:0]
 	return nil
 }

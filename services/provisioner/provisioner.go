@@ -21,8 +21,8 @@
 //  1. The intent is appended to the ledger, committed. Crash before: nothing happened; the next owner begins anew.
 //  2. The backend acts. Crash before, while or after: the next owner finds an intent without an outcome, and asks the
 //     backend whether the effect is there. If it is, step 3 follows, else step 1 of the next try.
-//  3. The outcome and the fact that tells of it are appended in one transaction. Crash before its commit: as in 2. After it: the
-//     next owner knows.
+//  3. The outcome and the fact that tells of it are appended in one transaction, with the intent of the step that follows.
+//     Crash before its commit: as in 2. After it: the next owner knows.
 //
 // An owner that was stopped and wakes up may finish an act it had begun, beside the new owner's: that is why acts must be
 // idempotent. It can begin no other, since its intents are refused.
@@ -147,7 +147,7 @@ func (s *Service) hold(ctx context.Context, c *crowd, p eventlog.Partition) erro
 	o := newOwner(s, p)
 	c.tell(p, o.inbox)
 	defer c.tell(p, nil)
-	if err := o.open(ctx); err != nil {
+	if err := o.takeOver(ctx); err != nil {
 		return fmt.Errorf("take over partition %d: %w", p, err)
 	}
 	defer o.close()

@@ -497,3 +497,23 @@ func TestAPartitionFailsAlone(t *testing.T) {
 		t.Errorf("got %v partitions begun anew and %v times all of them, want 2 at least and 0", lost, anew)
 	}
 }
+
+// TestAnActThatHappenedAndFailedIsLookedFor lets an act come true and end with an error all the same, as when its answer is lost.
+func TestAnActThatHappenedAndFailedIsLookedFor(t *testing.T) {
+	f := start(t)
+	var lost atomic.Bool
+	f.world.after = func(_ context.Context, _ backend.Order, step string) error {
+		if step == "two" && lost.CompareAndSwap(false, true) {
+			return errors.New("the answer was lost")
+		}
+		return nil
+	}
+	f.accept("c1", "a", 1)
+	f.run("p")
+	if got, want := states(f.wait("a", 1, schemas.ProvisioningSucceeded)), "requested started step failed step step succeeded"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if n := f.world.count("a/two"); n != 1 {
+		t.Errorf("step two was done %d times", n)
+	}
+}

@@ -5,10 +5,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/pause"
 	"github.com/fieldlog/fieldlog/projections/provisioning"
 	"github.com/fieldlog/fieldlog/schemas"
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
@@ -42,7 +43,7 @@ func (o *owner) task(order *provisioning.Order) task {
 	t.steps = int32(len(plan))
 	t.step = plan[min(int(t.done), len(plan)-1)]
 	t.effect = effectID(order.Cause, t.backend.Name(), t.step)
-	t.again = o.state.Begun(t.effect)
+	t.again = o.state.Begun(t.effect) || p.Attempt > 0 || p.Retried != "" // a try that failed may have acted before it did
 	return t
 }
 
@@ -58,7 +59,7 @@ func (s *Service) backendOf(product string) *guarded {
 func asked(o *provisioning.Order) backend.Order {
 	b := backend.Order{
 		ID: o.ID, Client: o.Client, Namespace: o.Terms.Namespace, Environment: o.Terms.Environment, Archtype: o.Terms.Archtype,
-		Hardware: o.Terms.Hardware, Product: o.Terms.Product, Version: o.Version, TraceID: o.TraceID, Parameters: map[string]string{},
+		Hardware: o.Terms.Hardware, Product: o.Terms.Product, Version: o.Version, TraceID: eventlog.TraceID(o.TraceID), Parameters: map[string]string{},
 	}
 	for _, p := range o.Terms.Parameters {
 		b.Parameters[p.Name] = p.Value
@@ -132,7 +133,7 @@ func (o *owner) outcome(e ended, now time.Time) []schemas.Event {
 	if refused || int(t.attempt)+1 >= o.service.cfg.Attempts {
 		return append(events, o.abandoned(t, reason, detail, t.attempt+1, now)...)
 	}
-	failed.NextTry = schemas.TimeOf(now.Add(o.service.cfg.wait(t.attempt)))
+	failed.NextTry = schemas.TimeOf(now.Add(pause.After(o.service.cfg.First, o.service.cfg.Last, int(t.attempt))))
 	return events
 }
 
@@ -147,15 +148,6 @@ func (o *owner) progress(t task, now time.Time) []schemas.Event {
 		facts = append(facts, o.fact(t, schemas.ProvisioningSucceeded, now))
 	}
 	return facts
-}
-
-// wait returns how long to wait after so many failed tries and one more: doubled each time, with jitter (half to one and a half).
-func (c Config) wait(tries int32) time.Duration {
-	d := c.Last
-	if tries < 30 {
-		d = min(c.First<<tries, c.Last)
-	}
-	return d/2 + rand.N(d+1)
 }
 
 // maxDetail bounds an error in an event, in bytes.

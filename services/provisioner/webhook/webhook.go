@@ -184,7 +184,9 @@ func (w *Webhook) request(ctx context.Context, action string, o backend.Order, s
 	req.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%s/%d/%s/%s", o.Client, o.ID, o.Version, action, step))
 	req.Header.Set(HeaderTimestamp, timestamp)
 	req.Header.Set(HeaderSignature, sign(w.cfg.Secret, timestamp, body))
-	req.Header.Set("traceparent", fmt.Sprintf("00-%s-%016x-01", o.TraceID, rand.Uint64()|1))
+	if o.TraceID != "" {
+		req.Header.Set("traceparent", fmt.Sprintf("00-%s-%016x-01", o.TraceID, rand.Uint64()|1))
+	}
 	return req, nil
 }
 
