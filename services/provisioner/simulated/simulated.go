@@ -108,8 +108,12 @@ func (s *Simulated) Remove(ctx context.Context, o backend.Order) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refusal *backend.Refusal
-	if _, err := s.load(o); errors.As(err, &refusal) {
+	_, err := s.load(o)
+	switch {
+	case errors.As(err, &refusal):
 		return nil // it is another's
+	case err != nil:
+		return err // it may be
 	}
 	if err := s.bury(o); err != nil {
 		return err

@@ -96,3 +96,23 @@ func TestWhoWakesUpLateChangesNothing(t *testing.T) {
 		t.Errorf("got %v, want no site", err)
 	}
 }
+
+// TestASiteThatCannotBeReadStays removes an order while nobody can tell whose the site is.
+func TestASiteThatCannotBeReadStays(t *testing.T) {
+	dir := t.TempDir()
+	s := simulated.New(simulated.Config{Dir: dir})
+	o := backendtest.Order("cliente", "n")
+	file := filepath.Join(dir, o.Namespace, "site.json")
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove(t.Context(), o); err == nil {
+		t.Error("it was removed")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+}
