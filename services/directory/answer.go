@@ -119,12 +119,13 @@ func write(w http.ResponseWriter, status int, contentType string, v any) {
 	_, _ = w.Write(append(text, '\n')) // a client that went away cannot be told
 }
 
-// tagged answers with a version as the ETag, or says that the asker has it already.
-func tagged(w http.ResponseWriter, r *http.Request, version int32, v any) {
+// tagged answers with a version as the ETag, for If-Match. Where the version tells everything that is shown, an asker who has it
+// already is told so.
+func tagged(w http.ResponseWriter, r *http.Request, version int32, whole bool, v any) {
 	tag := `"` + strconv.Itoa(int(version)) + `"`
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "no-cache")
-	if r.Header.Get("If-None-Match") == tag {
+	if whole && r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}

@@ -3,7 +3,7 @@
 // # Promises
 //
 //   - What it shows was committed. It may be a moment old: whoever acts on it says which version he saw, and the registrar decides.
-//   - An answer tells the client's version as its ETag; two answers with one ETag are equal. Updates come as server-sent events.
+//   - An answer tells the client's or the order's version as its ETag, for If-Match. Updates come as server-sent events.
 //   - The past is folded from the facts in the log, by the projection that made the present (package clients). It reads the client's
 //     partition from its beginning: at most Config.Scans of these at a time, others wait.
 //   - Memory holds the state of every client: about 1 KiB and 0.7 KiB an order, at most 1 MB a client. A slow reader of updates gets

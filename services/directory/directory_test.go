@@ -199,8 +199,15 @@ func TestWhatWasCommittedIsShown(t *testing.T) {
 	}
 	var client Client
 	_, tag := w.get("/v1/clients/c3", &client)
-	if code, _ := w.get("/v1/clients/c3", nil, "If-None-Match", tag); code != 304 {
+	if code, _ := w.get("/v1/clients/c3?history=0", nil, "If-None-Match", tag); code != 304 {
 		t.Errorf("got %d for a client that did not change", code)
+	}
+	if code, _ := w.get("/v1/clients/c3", &client, "If-None-Match", tag); code != 200 {
+		t.Errorf("got %d for a client whose history may have changed", code)
+	}
+	_, tag = w.get("/v1/orders/o1?client=c2", &order)
+	if code, _ := w.get("/v1/orders/o1?client=c2", &order, "If-None-Match", tag); code != 200 {
+		t.Errorf("got %d for an order whose provisioning may have gone on", code)
 	}
 }
 

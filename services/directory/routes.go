@@ -173,7 +173,7 @@ func (d *Directory) getClient(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	tagged(w, r, state.Version, shown)
+	tagged(w, r, state.Version, history == 0, shown) // the history has inputs that are not decided yet
 }
 
 // unread answers when the log could not be read.
@@ -193,7 +193,7 @@ func (d *Directory) getOrder(w http.ResponseWriter, r *http.Request) {
 	case order == nil:
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no order %q", r.PathValue("order")))
 	default:
-		tagged(w, r, order.Version, shownOrder(client, order))
+		tagged(w, r, order.Version, false, shownOrder(client, order)) // its provisioning does not change the version
 	}
 }
 

@@ -8,17 +8,18 @@ import (
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
-// postRetry answers POST /v1/orders/{order}/retry: what failed is to be tried again now, with no tries counted.
+// postRetry answers POST /v1/orders/{order}/retry: what failed is to be tried again now, with no tries counted. Of a cancelled order
+// that is its removal.
 func (g *Gateway) postRetry(rw http.ResponseWriter, r *http.Request) int {
 	return g.ordering(rw, r, func(o *ordering) *problem {
-		return o.intervene(schemas.InterventionRetry, schemas.OrderStatusFailing, schemas.OrderStatusAbandoned)
+		return o.intervene(schemas.InterventionRetry, schemas.OrderStatusFailing, schemas.OrderStatusAbandoned, schemas.OrderStatusCancelled)
 	})
 }
 
 // postAbandon answers POST /v1/orders/{order}/abandon: what does not succeed is to be given up.
 func (g *Gateway) postAbandon(rw http.ResponseWriter, r *http.Request) int {
 	return g.ordering(rw, r, func(o *ordering) *problem {
-		return o.intervene(schemas.InterventionAbandon, schemas.OrderStatusFailing, schemas.OrderStatusAccepted, schemas.OrderStatusProvisioning)
+		return o.intervene(schemas.InterventionAbandon, schemas.OrderStatusFailing, schemas.OrderStatusAccepted, schemas.OrderStatusProvisioning, schemas.OrderStatusCancelled)
 	})
 }
 
@@ -31,13 +32,19 @@ func (o *ordering) intervene(action schemas.Intervention, in ...schemas.OrderSta
 		return wrong
 	}
 	owner, order, err := o.g.known(m.Client, m.OrderID)
+	version := int32(0)
+	if order != nil {
+		version = order.Version
+	}
 	switch {
 	case err != nil:
 		return newProblem(http.StatusConflict, err.Error())
 	case order == nil:
 		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no order %q", m.OrderID))
-	case m.ExpectedVersion != nil && *m.ExpectedVersion != order.Version:
+	case o.behind(order):
 		return o.stale(order)
+	case m.ExpectedVersion != nil && *m.ExpectedVersion > order.Version:
+		version = *m.ExpectedVersion // what is known here is older
 	case !slices.Contains(in, order.Status):
 		p := newProblem(http.StatusConflict, fmt.Sprintf("the order is %s: there is nothing to %s", order.Status, action))
 		p.Reason, p.Version = string(order.Status), order.Version
@@ -54,7 +61,7 @@ func (o *ordering) intervene(action schemas.Intervention, in ...schemas.OrderSta
 	o.client, o.order, o.wait = m.Client, m.OrderID, 0
 	o.trace(head.TraceID)
 	o.input = &schemas.ProvisioningIntervened{
-		Envelope: head, OrderID: m.OrderID, Client: m.Client, Version: order.Version, Action: action, By: m.RequestedBy, Why: m.Reason,
+		Envelope: head, OrderID: m.OrderID, Client: m.Client, Version: version, Action: action, By: m.RequestedBy, Why: m.Reason,
 	}
 	o.head = o.input.Head()
 	return nil

@@ -143,7 +143,7 @@ func (o *ordering) existing(action schemas.OrderAction) *problem {
 		return newProblem(http.StatusConflict, err.Error())
 	case order == nil && m.Client == "":
 		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no order %q yet; say whose it is with ?client= if you know better", m.OrderID))
-	case order != nil && m.ExpectedVersion != nil && *m.ExpectedVersion != order.Version && !o.repeats(order):
+	case o.behind(order) && m.EventID == "": // one with an id may be one that was answered before: then only the log knows
 		return o.stale(order)
 	}
 	m.Client = or(m.Client, owner)
@@ -157,9 +157,10 @@ func (o *ordering) stale(order *schemas.OrderState) *problem {
 	return p
 }
 
-// repeats tells whether the request may be one that was answered before: then only the log knows.
-func (o *ordering) repeats(order *schemas.OrderState) bool {
-	return o.model.EventID != "" && *o.model.ExpectedVersion < order.Version
+// behind tells whether the request expects a version that is past. One that the gateway does not know yet may be there: the
+// registrar decides.
+func (o *ordering) behind(order *schemas.OrderState) bool {
+	return order != nil && o.model.ExpectedVersion != nil && *o.model.ExpectedVersion >= 0 && *o.model.ExpectedVersion < order.Version
 }
 
 // expect takes the expected version from If-Match, which wins over the body's.

@@ -221,7 +221,7 @@ func TestOrdersAreChangedAndCancelledAtAVersion(t *testing.T) {
 		}
 	}
 	do("PUT", "/v1/orders/o1", terms, `"2"`, 409, `"version":3`)
-	do("DELETE", "/v1/orders/o1", "", `"4"`, 409, `"reason":"stale_version"`)
+	do("DELETE", "/v1/orders/o1", "", `"2"`, 409, `"reason":"stale_version"`)
 	do("DELETE", "/v1/orders/o1", "", `soon`, 400, "If-Match")
 	do("PUT", "/v1/orders/shared", terms, "", 409, "several")
 	do("DELETE", "/v1/orders/o9", "", "", 404, "?client=")
@@ -231,6 +231,7 @@ func TestOrdersAreChangedAndCancelledAtAVersion(t *testing.T) {
 	do("DELETE", "/v1/orders/o1?reason=moved", "", "", 202, "pending")
 	do("DELETE", "/v1/orders/o9?client=c9", "", "*", 202, "pending")
 	all, _ := f.inputs(t)
+	do("PUT", "/v1/orders/o1", terms, `"4"`, 202, "pending") // the registrar may know it
 	if len(all) != 3 {
 		t.Fatalf("got %d inputs", len(all))
 	}
