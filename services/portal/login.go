@@ -3,6 +3,7 @@ package portal
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -16,8 +17,23 @@ const (
 )
 
 // secure tells whether the browser came over TLS, to us or to a proxy before us.
-func (v *visit) secure() bool {
-	return v.r.TLS != nil || strings.EqualFold(v.r.Header.Get("X-Forwarded-Proto"), "https")
+func (v *visit) secure() bool { return v.r.TLS != nil || v.proxied() }
+
+// proxied tells whether a proxy that speaks TLS is before us. It is believed: see docs/operations.md.
+func (v *visit) proxied() bool {
+	return strings.EqualFold(v.r.Header.Get("X-Forwarded-Proto"), "https")
+}
+
+// from returns the address of the browser: behind a proxy the one that the proxy itself saw, which is the last it names.
+func (v *visit) from() string {
+	if named := v.r.Header.Values("X-Forwarded-For"); v.proxied() && len(named) > 0 {
+		last := named[len(named)-1]
+		if ip, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])); err == nil {
+			return ip.Unmap().WithZone("").String()
+		}
+	}
+	host, _, _ := net.SplitHostPort(v.r.RemoteAddr)
+	return host
 }
 
 // cookieName has a prefix over TLS with which browsers take the cookie from this host alone.
@@ -49,8 +65,8 @@ func (p *Portal) login(v *visit) error {
 	if p.users == nil || len(name) > maxName || len(password) > maxPassword {
 		return fail(http.StatusBadRequest, "That is no name and password of the portal.")
 	}
-	from, _, _ := net.SplitHostPort(v.r.RemoteAddr)
-	outcome := p.attempt(v, name, password, []string{"name " + name, "from " + from})
+	from := v.from()
+	outcome := p.attempt(v, name, password, []string{"from " + from, "name " + name})
 	p.metrics.logins.WithLabelValues(outcome).Inc()
 	p.logger.Info("login", "user", name, "outcome", outcome, "from", from)
 	page, status := loginPage{Next: local(v.form("next")), Name: name, Wrong: "The name or the password is wrong."}, http.StatusUnauthorized
@@ -66,9 +82,6 @@ func (p *Portal) login(v *visit) error {
 	return v.showAs(status, "login", "Log in", page)
 }
 
-// nobody is who names that are not in the file are compared with, so that time does not tell which are.
-var nobody = NewHash("nobody has this password")
-
 func (p *Portal) attempt(v *visit, name, password string, keys []string) string {
 	if !p.attempts.allowed(keys...) {
 		return loginThrottled
@@ -78,7 +91,7 @@ func (p *Portal) attempt(v *visit, name, password string, keys []string) string 
 	}
 	defer p.hashing.Release(1)
 	user, known := p.users[name]
-	hash := nobody
+	hash := p.nobody
 	if known {
 		hash = user.Hash
 	}

@@ -2,9 +2,11 @@ package portal
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +112,7 @@ func TestSessions(t *testing.T) {
 	s.now = func() time.Time { return now }
 	f := func(id string, want bool) {
 		t.Helper()
-		if _, got := s.user(id); got != want {
+		if _, got := s.user(id, false); got != want {
 			t.Errorf("got %v at %s, want %v", got, now, want)
 		}
 	}
@@ -133,6 +135,90 @@ func TestSessions(t *testing.T) {
 	f(e, true)
 	if len(s.open) != 2 {
 		t.Errorf("got %d sessions, want 2", len(s.open))
+	}
+}
+
+// TestThrottledLeavesNothing posts more names than are remembered from one address: what is blocked stays blocked.
+func TestThrottledLeavesNothing(t *testing.T) {
+	a, now := newAttempts(), time.Now()
+	a.now = func() time.Time { return now }
+	for range attemptBurst {
+		a.allowed("from victim", "name ada")
+	}
+	for i := range 2 * maxAttempts {
+		if got, want := a.allowed("from attacker", "name "+strconv.Itoa(i)), i < attemptBurst; got != want {
+			t.Fatalf("attempt %d: got %v, want %v", i, got, want)
+		}
+	}
+	if len(a.of) != 2+1+attemptBurst {
+		t.Errorf("got %d remembered, want the two blocked, the name and those tried", len(a.of))
+	}
+	if a.allowed("from elsewhere", "name ada") {
+		t.Error("the name is not blocked any more")
+	}
+}
+
+// TestFullAttempts fills the memory from many addresses: new names are refused, until somebody has all tokens again.
+func TestFullAttempts(t *testing.T) {
+	a, now := newAttempts(), time.Now()
+	a.now = func() time.Time { return now }
+	for range attemptBurst {
+		a.allowed("name ada")
+	}
+	for i := range maxAttempts - 1 {
+		a.allowed("from " + strconv.Itoa(i))
+	}
+	if a.allowed("from elsewhere", "name vic") || len(a.of) != maxAttempts {
+		t.Errorf("got a new name let in, %d remembered", len(a.of))
+	}
+	now = now.Add(attemptEvery)
+	if !a.allowed("from elsewhere", "name vic") || len(a.of) != 3 {
+		t.Errorf("got %d remembered and no room, want ada and the new ones", len(a.of))
+	}
+	if !a.allowed("name ada") || a.allowed("name ada") {
+		t.Error("ada has not the one token that came meanwhile")
+	}
+}
+
+func TestAddress(t *testing.T) {
+	f := func(proto, want string, named ...string) {
+		t.Helper()
+		r := httptest.NewRequest(http.MethodPost, "/login", nil)
+		r.RemoteAddr = "192.0.2.1:1234"
+		r.Header["X-Forwarded-For"] = named
+		r.Header.Set("X-Forwarded-Proto", proto)
+		if got := (&visit{r: r}).from(); got != want {
+			t.Errorf("%q by %q: got %s, want %s", named, proto, got, want)
+		}
+	}
+	f("https", "198.51.100.7", "203.0.113.9, 198.51.100.7")
+	f("https", "198.51.100.7", "203.0.113.9", "::ffff:198.51.100.7")
+	f("https", "192.0.2.1")
+	f("https", "192.0.2.1", "203.0.113.9, unknown")
+	f("", "192.0.2.1", "203.0.113.9") // no proxy
+}
+
+// TestAbandonedTab lets a page that nobody looks at ask for what it shows: the session ends all the same.
+func TestAbandonedTab(t *testing.T) {
+	s := newStand(t, twoUsers())
+	now := time.Now()
+	s.portal.sessions.now = func() time.Time { return now }
+	ada := s.login("ada", "correct horse")
+	f := func(header, value, want string) {
+		t.Helper()
+		now = now.Add(s.portal.cfg.SessionIdle * 2 / 5)
+		w := s.send(http.MethodGet, "/", nil, with(ada), func(r *http.Request) { r.Header.Set(header, value) })
+		if got := w.Header().Get("Location"); got != want {
+			t.Errorf("%s: %s: got sent to %q, want %q", header, value, got, want)
+		}
+	}
+	for _, by := range [][2]string{{"HX-Request", "true"}, {"Accept", "application/json"}, {"Accept", "text/event-stream"}} {
+		f(by[0], by[1], "/orders")
+		f("Accept", "text/html", "/orders") // a person
+		f(by[0], by[1], "/orders")
+		f(by[0], by[1], "/orders")
+		f(by[0], by[1], "/login?next=%2F")
+		ada = s.login("ada", "correct horse")
 	}
 }
 
@@ -175,6 +261,14 @@ func TestHash(t *testing.T) {
 		if _, err := ParseHash(wrong); err == nil {
 			t.Errorf("%q: got no error", wrong)
 		}
+	}
+}
+
+func TestNobodyCostsAsMuch(t *testing.T) {
+	const dear = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc" // of "password"
+	h := newStand(t, twoUsers()+"eve:viewer:"+dear+"\n").portal.nobody
+	if h.memory != 65536 || h.time != 2 || h.threads != 1 || len(h.sum) != 32 || h.Is("password") {
+		t.Errorf("got %+v, want what eve's costs, without her password", h)
 	}
 }
 

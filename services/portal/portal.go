@@ -40,6 +40,7 @@ type Portal struct {
 	logger   *slog.Logger
 	metrics  *metrics
 	users    map[string]User // nil where no login is asked for
+	nobody   Hash            // what names that are not among them are compared with
 	sessions *sessions
 	attempts *attempts
 	hashing  *semaphore.Weighted // passwords that are compared at a time
@@ -71,6 +72,7 @@ func New(cfg Config, sources Sources, logger *slog.Logger, reg prometheus.Regist
 		if p.users, err = ReadUsers(cfg.Users); err != nil {
 			return nil, err
 		}
+		p.nobody = nobody(p.users)
 	}
 	if p.assets, err = findAssets(); err != nil {
 		return nil, err

@@ -179,8 +179,14 @@ func (v *visit) identify() bool {
 		return false
 	}
 	var known bool
-	v.user, known = v.portal.sessions.user(cookie.Value)
+	v.user, known = v.portal.sessions.user(cookie.Value, v.byItself())
 	return known
+}
+
+// byItself tells whether the page makes this request, for a chart, for a part of it or for its stream, and not the person.
+func (v *visit) byItself() bool {
+	accept := v.r.Header.Get("Accept")
+	return v.r.Header.Get("HX-Request") == "true" || accept == "application/json" || accept == "text/event-stream"
 }
 
 // redirect sends the browser to another page of the portal.

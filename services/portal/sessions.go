@@ -3,6 +3,7 @@ package portal
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"maps"
 	"sync"
 	"time"
 )
@@ -59,8 +60,8 @@ func (s *sessions) expired(one *session, now time.Time) bool {
 	return now.Sub(one.used) >= s.idle || now.Sub(one.begun) >= s.age
 }
 
-// user returns whose session it is.
-func (s *sessions) user(id string) (User, bool) {
+// user returns whose session it is. A request that its page makes by itself does not make the session live longer.
+func (s *sessions) user(id string, byItself bool) (User, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key, now := sha256.Sum256([]byte(id)), s.now()
@@ -69,7 +70,9 @@ func (s *sessions) user(id string) (User, bool) {
 		delete(s.open, key)
 		return User{}, false
 	}
-	one.used = now
+	if !byItself {
+		one.used = now
+	}
 	return one.user, true
 }
 
@@ -101,25 +104,29 @@ type bucket struct {
 const (
 	attemptBurst = 5
 	attemptEvery = 10 * time.Second
-	maxAttempts  = 10_000 // names and addresses that are remembered
+	maxAttempts  = 10_000 // names and addresses that are remembered; others are refused until there is room
 )
 
 func newAttempts() *attempts { return &attempts{now: time.Now, of: map[string]*bucket{}} }
 
-// allowed tells whether one more may be made, by each of the keys, and counts it.
+// allowed tells whether one more may be made, by each of the keys, and counts it. What is refused leaves nothing behind: who is blocked
+// cannot fill the memory with names, and so drive out what it holds.
 func (a *attempts) allowed(keys ...string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now, all := a.now(), true
+	now := a.now()
 	for _, key := range keys {
-		all = a.bucket(key, now).tokens >= 1 && all
-	}
-	for _, key := range keys {
-		if b := a.bucket(key, now); all {
-			b.tokens--
+		if b := a.of[key]; b != nil && b.left(now) < 1 {
+			return false
 		}
 	}
-	return all
+	if !a.room(keys, now) {
+		return false
+	}
+	for _, key := range keys {
+		a.take(key, now)
+	}
+	return true
 }
 
 // forgive gives back what a right password took.
@@ -131,28 +138,29 @@ func (a *attempts) forgive(keys ...string) {
 	}
 }
 
-func (a *attempts) bucket(key string, now time.Time) *bucket {
-	b := a.of[key]
-	if b == nil {
-		if len(a.of) >= maxAttempts {
-			a.forget(now)
-		}
-		b = &bucket{tokens: attemptBurst, at: now}
-		a.of[key] = b
-	}
-	b.tokens = min(attemptBurst, b.tokens+now.Sub(b.at).Seconds()/attemptEvery.Seconds())
-	b.at = now
-	return b
+// left returns the tokens there are by now.
+func (b *bucket) left(now time.Time) float64 {
+	return min(attemptBurst, b.tokens+now.Sub(b.at).Seconds()/attemptEvery.Seconds())
 }
 
-// forget drops who has waited long enough, and everybody where that is not enough.
-func (a *attempts) forget(now time.Time) {
-	for key, b := range a.of {
-		if now.Sub(b.at) >= attemptBurst*attemptEvery {
-			delete(a.of, key)
+func (a *attempts) take(key string, now time.Time) {
+	tokens := float64(attemptBurst)
+	if b := a.of[key]; b != nil {
+		tokens = b.left(now)
+	}
+	a.of[key] = &bucket{tokens: tokens - 1, at: now}
+}
+
+// room tells whether the keys can be remembered. Where they cannot, those who have all their tokens again are forgotten, and never anybody else.
+func (a *attempts) room(keys []string, now time.Time) bool {
+	if len(a.of)+len(keys) > maxAttempts {
+		maps.DeleteFunc(a.of, func(_ string, b *bucket) bool { return b.left(now) >= attemptBurst })
+	}
+	more := 0
+	for _, key := range keys {
+		if a.of[key] == nil {
+			more++
 		}
 	}
-	if len(a.of) >= maxAttempts {
-		clear(a.of)
-	}
+	return len(a.of)+more <= maxAttempts
 }

@@ -106,6 +106,23 @@ func NewHash(password string) Hash {
 	return h
 }
 
+// nobody returns a hash that no password is known to have, at the cost of the costliest of the users': time does not tell which names
+// there are, where all hashes cost the same.
+func nobody(users map[string]User) Hash {
+	var h Hash
+	for _, u := range users {
+		if u.Hash.cost() > h.cost() {
+			h = u.Hash
+		}
+	}
+	h.sum = make([]byte, len(h.sum))
+	_, _ = rand.Read(h.sum)
+	return h
+}
+
+// cost is the work of one comparison, in KiB that are filled.
+func (h Hash) cost() uint64 { return uint64(h.memory) * uint64(h.time) }
+
 func (h Hash) of(password string, length int) []byte {
 	return argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, uint32(length))
 }
