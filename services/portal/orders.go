@@ -88,6 +88,8 @@ type orderForm struct {
 	Text    string // the parameters, a line each
 	Errors  map[string]string
 	Wrong   string
+	Unsure  bool // nobody knows whether it was taken
+	Stale   bool // the order has another version by now
 
 	Products                                 []products.Product
 	Environments, Archtypes, HardwareClasses []string
@@ -122,13 +124,14 @@ func (v *visit) orderForm() orderForm {
 	}
 	f.Parameters = map[string]string{}
 	for text := range strings.Lines(f.Text) {
-		name, value, is := strings.Cut(strings.TrimSpace(text), "=")
+		name, value, is := strings.Cut(text, "=")
+		name = strings.TrimSpace(name)
 		switch _, twice := f.Parameters[name]; {
 		case strings.TrimSpace(text) == "":
 		case !is, twice:
 			f.Errors["parameters"] = fmt.Sprintf("Want one name=value a line, each name once: %q", cut(strings.TrimSpace(text), 60))
 		default:
-			f.Parameters[strings.TrimSpace(name)] = strings.TrimSpace(value)
+			f.Parameters[name] = strings.TrimSpace(value)
 		}
 	}
 	return f
@@ -148,20 +151,36 @@ func (p *Portal) placeOrder(v *visit) error {
 	return v.decided(made, "placed")
 }
 
-// decided goes to the client's page, or to the list of orders while nothing is decided.
+// decided goes to the client's page, or to the trace while nothing is decided.
 func (v *visit) decided(d decision, done string) error {
 	if d.Decision == "pending" {
-		return v.redirect("/orders?done=pending")
+		return v.redirect("/trace/" + url.PathEscape(cmp.Or(d.TraceID, v.trace)) + "?done=pending")
 	}
 	return v.redirect("/clients/" + url.PathEscape(d.Client) + "?" + url.Values{"order": {d.OrderID}, "done": {done}}.Encode())
 }
 
-// again shows the form with what is wrong beside the fields.
+// again shows the form with what was typed and what is wrong. Where nobody knows whether it was taken its id stays: sent again, it counts
+// once.
 func (p *Portal) again(v *visit, f orderForm, title string, err error) error {
 	var no *refused
-	if !errors.As(err, &no) || no.Status >= 500 || no.Status == http.StatusUnauthorized {
+	var silent *unreachable
+	status := http.StatusBadGateway
+	switch {
+	case errors.As(err, &silent):
+		f.Wrong, f.Unsure = silent.Error(), true
+	case !errors.As(err, &no) || no.Status == http.StatusUnauthorized:
 		return err
+	case no.Status >= http.StatusInternalServerError:
+		status, f.Wrong, f.Unsure = no.Status, no.Detail, true
+	default:
+		status = no.Status
+		f.refuse(no)
 	}
+	return v.showAs(status, "order", title, p.form(f))
+}
+
+// refuse puts what is wrong beside the fields. What was rejected is remembered under the form's id, so that it gets a new one.
+func (f *orderForm) refuse(no *refused) {
 	for _, one := range no.Errors {
 		f.Errors[cmp.Or(one.Field, "form")] = one.Reason
 	}
@@ -173,13 +192,14 @@ func (p *Portal) again(v *visit, f orderForm, title string, err error) error {
 	case schemas.RejectedUnknownProduct:
 		f.Errors["product"] = no.Detail
 	default:
-		f.Wrong = no.Detail
+		f.Wrong, f.Stale = no.Detail, no.Reason == string(schemas.RejectedStale)
 	}
 	if len(f.Errors) > 0 {
 		f.Wrong = ""
-		f.ID = newFormID() // what was refused is remembered under the old one
 	}
-	return v.showAs(no.Status, "order", title, p.form(f))
+	if no.Reason != "" || len(f.Errors) > 0 {
+		f.ID = newFormID()
+	}
 }
 
 // asked returns the order that a form is about, and the version that its sender saw.

@@ -208,7 +208,7 @@ func TestPages(t *testing.T) {
 	}
 	f("/orders", "cliente02", `<span class="pill bad">failing</span>`, "1 of 4", "injected", `href="/trace/4bf92f3577b34da6a3ce929d0e0e4736"`, `sse-connect="/live"`, "/orders?after=cliente02")
 	f("/orders/new?client=cliente02", `value="cliente02"`, "Product-A", "Product-B", "Product-C", `<label for="namespace">`)
-	f("/orders/o1/change?client=cliente02", `name="version" value="3"`, `value="plant"`)
+	f("/orders/o1/change?client=cliente02", `name="version" value="3"`, `name="namespace" value="plant" readonly`)
 	f("/clients", "Archtype", "Deployed", "o1")
 	f("/clients/cliente02", "Failed: workload", `action="/orders/o1/retry"`, `action="/orders/o1/abandon"`, `action="/orders/o1/cancel"`, "Ordered", "Product-Z")
 	f("/events", "order.placed", "/events/live?topic=orders", "No event: not_ours", "traceparent", "AAEC")
@@ -273,9 +273,13 @@ func TestOrder(t *testing.T) {
 	if r.Header.Get("Authorization") != "Bearer t0ken" || r.URL.Query().Get("wait") != "10s" {
 		t.Errorf("got %v %v", r.Header, r.URL)
 	}
-	s.on("POST /v1/orders", 202, `{"order_id":"x","client":"cliente02","decision":"pending"}`)
-	if got := s.send(http.MethodPost, "/orders", orderOf(nil)).Header().Get("Location"); got != "/orders?done=pending" {
-		t.Errorf("got %q for an order that is not decided", got)
+	s.on("POST /v1/orders", 202, `{"order_id":"x","client":"cliente02","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","decision":"pending"}`)
+	location := s.send(http.MethodPost, "/orders", orderOf(nil)).Header().Get("Location")
+	if location != "/trace/4bf92f3577b34da6a3ce929d0e0e4736?done=pending" {
+		t.Fatalf("got %q for an order that is not decided", location)
+	}
+	if w := s.send(http.MethodGet, location, nil); !strings.Contains(w.Body.String(), "waits to be decided") {
+		t.Errorf("got no notice in\n%s", w.Body)
 	}
 }
 
@@ -300,13 +304,42 @@ func TestOrderRefused(t *testing.T) {
 	f(400, `{"status":400,"detail":"not sold on it","reason":"hardware_not_offered"}`, `id="wrong-hardware">not sold on it`)
 	f(409, `{"status":409,"detail":"too many","reason":"too_many_orders"}`, "too many")
 	before := len(s.asked)
-	w := s.send(http.MethodPost, "/orders", orderOf(func(v url.Values) { v.Set("parameters", "no sign") }))
-	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `id="wrong-parameters"`) || len(s.asked) != before {
-		t.Errorf("got %d %s for parameters that are none", w.Code, w.Body)
+	for _, text := range []string{"no sign", "a=1\na =2"} {
+		w := s.send(http.MethodPost, "/orders", orderOf(func(v url.Values) { v.Set("parameters", text) }))
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `id="wrong-parameters"`) || len(s.asked) != before {
+			t.Errorf("got %d %s for parameters %q", w.Code, w.Body, text)
+		}
 	}
 	if w := s.send(http.MethodPost, "/orders", url.Values{"client": {strings.Repeat("x", maxForm)}}); w.Code == http.StatusSeeOther || len(s.asked) == before+2 {
 		t.Errorf("a form over the bound was answered %d", w.Code)
 	}
+}
+
+// TestOrderAgain holds that a form which is shown again can be sent again: under its own id as long as nobody knows whether it was
+// taken, so that it orders once; under a new one when the answer to the old one is remembered.
+func TestOrderAgain(t *testing.T) {
+	s := newStand(t, "")
+	f := func(method, path string, status int, answer string, same bool, want ...string) {
+		t.Helper()
+		s.on(method+" /v1"+strings.TrimSuffix(path, "/change"), status, answer)
+		w := s.send(http.MethodPost, path, orderOf(func(v url.Values) { v.Set("version", "3") }))
+		body := w.Body.String()
+		if kept := strings.Contains(body, `name="id" value="o-aaaaaaaaaaaaa"`); kept != same || !strings.Contains(body, `name="id" value="o-`) {
+			t.Errorf("%s: kept the id: %v, want %v, in\n%s", answer, kept, same, body)
+		}
+		for _, part := range append(want, `value="cliente02"`, `value="plant"`, "b = 2") {
+			if !strings.Contains(body, part) {
+				t.Errorf("%s: got %d and no %q in\n%s", answer, w.Code, part, body)
+			}
+		}
+	}
+	f("POST", "/orders", 409, `{"detail":"too many","reason":"too_many_orders"}`, false, "too many")
+	f("POST", "/orders", 400, `{"detail":"x","errors":[{"field":"client","reason":"want a DNS label"}]}`, false, "want a DNS label")
+	f("POST", "/orders", 429, `{"detail":"later"}`, true, "later")
+	f("POST", "/orders", 503, `{"detail":"the order may or may not be in it"}`, true, "the order may or may not be in it", "Send the form again as it is")
+	f("POST", "/orders", 200, `no answer`, true, "read the gateway", "Send the form again as it is")
+	f("PUT", "/orders/o1/change", 503, `{"detail":"unconfirmed"}`, true, "unconfirmed", `name="version" value="3"`)
+	f("PUT", "/orders/o1/change", 409, `{"detail":"at version 4, not 3","reason":"stale_version","version":4}`, false, "at version 4, not 3", `href="/orders/o1/change?client=cliente02"`)
 }
 
 func TestChangeAndCancel(t *testing.T) {

@@ -187,7 +187,7 @@ type view struct {
 // notices are what a page says of the click that led to it. The list is closed.
 var notices = map[string]string{
 	"placed":  "The order is accepted.",
-	"pending": "The order is in the log, and waits to be decided. It appears here when it is.",
+	"pending": "It is in the log, and waits to be decided. Load this page again to see what was decided.",
 	"changed": "The order is changed.", "cancelled": "The order is cancelled. What runs of it is removed.",
 	"retry": "It is tried again.", "abandon": "It is given up.",
 	"redriven": "The record is in its topic again.", "discarded": "The letter is discarded.",
