@@ -16,8 +16,11 @@ type Order struct {
 	TraceID string
 	Cause   string
 	Place   int64
+	// Born is the Place of the first version: another order that has the id later, when this one is forgotten, has a later one.
+	Born int64
 
 	progress Progress
+	after    *Order // has the id once this one is removed
 }
 
 // Progress is how far a version of an order is.

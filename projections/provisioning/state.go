@@ -54,14 +54,26 @@ func (s *State) Apply(event schemas.Event) {
 	}
 }
 
-// wanted takes note of a version of an order, unless a later one is known.
+// wanted takes note of a version of an order, unless a later one is known. A first version after a cancellation is another order: the
+// registrar has forgotten the id meanwhile, and its client uses it again.
 func (s *State) wanted(client, id string, version int32, place int64, set func(*Order)) {
-	o := s.order(client, id)
-	if version > o.Version {
+	first := s.order(client, id)
+	o := first
+	for o.after != nil {
+		o = o.after
+	}
+	if version == 1 && o.Cancelled && place > o.Place {
+		o.after = &Order{Client: client, ID: id}
+		o = o.after
+	}
+	if o.Version == 0 || version > o.Version && place > o.Place {
 		o.Version, o.Place = version, place
+		if version == 1 {
+			o.Born = place
+		}
 		set(o)
 	}
-	s.sort(o)
+	s.sort(first)
 }
 
 func (s *State) told(client, id string, tell func(*Order)) {
@@ -99,6 +111,10 @@ func (s *State) sort(o *Order) {
 	}
 	if o.Cancelled && o.Progress().Ended == schemas.ProvisioningDeprovisioned {
 		delete(s.orders, key{o.Client, o.ID})
+		if o.after != nil {
+			s.orders[key{o.Client, o.ID}] = o.after
+			s.sort(o.after)
+		}
 	}
 }
 

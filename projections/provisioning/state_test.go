@@ -3,6 +3,7 @@ package provisioning_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,7 +87,36 @@ func TestWhatIsToBeDone(t *testing.T) {
 	f("a:v1:1/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0), progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8), intervened("c", "a", 1, schemas.InterventionRetry))
 	f("", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), intervened("c", "a", 1, schemas.InterventionRetry))
 	f("a:v2:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), cancelled("c", "a", 2, 12))
-	f("", a1, cancelled("c", "a", 2, 12), progressed("c", "a", 2, schemas.ProvisioningDeprovisioned, 1, 0))
+	gone := []schemas.Event{a1, cancelled("c", "a", 2, 12), progressed("c", "a", 2, schemas.ProvisioningDeprovisioned, 1, 0)}
+	f("", gone...)
+	f("a:v1:0/0", append(gone, accepted("c", "a", 1, 300))...)
+}
+
+// TestAnIDThatIsUsedAgain folds the lives of two orders with one id: as they come, and one topic after the other.
+func TestAnIDThatIsUsedAgain(t *testing.T) {
+	clients := []schemas.Event{
+		accepted("c", "a", 1, 10), cancelled("c", "a", 2, 12), accepted("c", "a", 1, 300), accepted("c", "a", 2, 301), cancelled("c", "a", 3, 302),
+		accepted("c", "a", 1, 900),
+	}
+	progress := []schemas.Event{
+		progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), progressed("c", "a", 2, schemas.ProvisioningDeprovisioned, 1, 0),
+		progressed("c", "a", 2, schemas.ProvisioningSucceeded, 3, 0), progressed("c", "a", 3, schemas.ProvisioningDeprovisioned, 1, 0),
+		progressed("c", "a", 1, schemas.ProvisioningStep, 2, 0),
+	}
+	f := func(events ...schemas.Event) {
+		t.Helper()
+		s := provisioning.New()
+		for _, e := range events {
+			s.Apply(e)
+		}
+		o := s.Order("c", "a")
+		if o == nil || o.Version != 1 || o.Born != 900 || o.Cancelled || o.Progress().Done != 2 || s.Open() != 1 {
+			t.Errorf("got %+v, %d open", o, s.Open())
+		}
+	}
+	f(slices.Concat(clients, progress)...)
+	f(slices.Concat(clients, clients, progress)...)
+	f(slices.Concat(clients[:2], progress[:2], clients[2:5], progress[2:4], clients[5:], progress[4:])...)
 }
 
 func TestEffectsThatMayHaveHappened(t *testing.T) {

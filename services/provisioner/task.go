@@ -59,7 +59,7 @@ func (s *Service) backendOf(product string) *guarded {
 func asked(o *provisioning.Order) backend.Order {
 	b := backend.Order{
 		ID: o.ID, Client: o.Client, Namespace: o.Terms.Namespace, Environment: o.Terms.Environment, Archtype: o.Terms.Archtype,
-		Hardware: o.Terms.Hardware, Product: o.Terms.Product, Version: o.Version, TraceID: eventlog.TraceID(o.TraceID), Parameters: map[string]string{},
+		Hardware: o.Terms.Hardware, Product: o.Terms.Product, Version: o.Version, Born: o.Born, TraceID: eventlog.TraceID(o.TraceID), Parameters: map[string]string{},
 	}
 	for _, p := range o.Terms.Parameters {
 		b.Parameters[p.Name] = p.Value

@@ -37,6 +37,8 @@ type Order struct {
 	Parameters map[string]string
 	// Version counts the order's accepted changes, from 1.
 	Version int32
+	// Born orders the orders that have one id, each after the one before it was removed: a later one is greater.
+	Born int64
 	// TraceID is that of the request which placed or changed the order: 32 hexadecimal digits, or empty.
 	TraceID string
 }

@@ -151,11 +151,15 @@ func (s *Simulated) removed(o backend.Order) (int32, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look whether order %q was removed: %w", o.ID, err)
 	}
-	version, err := strconv.ParseInt(string(text), 10, 32)
-	if err != nil {
+	var born int64
+	var version int32
+	if _, err := fmt.Sscan(string(text), &version, &born); err != nil {
 		return 0, fmt.Errorf("look whether order %q was removed: %w", o.ID, err)
 	}
-	return int32(version), nil
+	if born < o.Born {
+		return 0, nil // it was another order, which had the id before
+	}
+	return version, nil
 }
 
 // bury notes that the order is being removed, before it is.
@@ -163,7 +167,7 @@ func (s *Simulated) bury(o backend.Order) error {
 	if err := os.MkdirAll(filepath.Dir(s.grave(o)), 0o755); err != nil {
 		return fmt.Errorf("note that order %q is removed: %w", o.ID, err)
 	}
-	return replace(s.grave(o), []byte(strconv.Itoa(int(o.Version))))
+	return replace(s.grave(o), fmt.Append(nil, o.Version, " ", o.Born))
 }
 
 // replace writes a file so that a crash leaves the old one or the new one.

@@ -181,7 +181,7 @@ func (w *Webhook) request(ctx context.Context, action string, o backend.Order, s
 	}
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%s/%d/%s/%s", o.Client, o.ID, o.Version, action, step))
+	req.Header.Set("Idempotency-Key", fmt.Sprintf("%s/%s/%d/%d/%s/%s", o.Client, o.ID, o.Born, o.Version, action, step))
 	req.Header.Set(HeaderTimestamp, timestamp)
 	req.Header.Set(HeaderSignature, sign(w.cfg.Secret, timestamp, body))
 	if o.TraceID != "" {
