@@ -86,7 +86,7 @@ func (g *gatewayFlags) service(ctx context.Context, catalogue *products.Catalogu
 	if err != nil {
 		return nil, err
 	}
-	cfg.Products, cfg.Book = catalogue.Hardware, known
+	cfg.Products, cfg.Book = catalogue.Sold, known
 	cfg.Ready = allReady(append(ready, log.Ready, known.Ready))
 	door, err := gateway.New(cfg, log, logger, reg, reg)
 	if err != nil {

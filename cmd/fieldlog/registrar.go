@@ -42,7 +42,7 @@ func (f *registrarFlags) bind(flags *pflag.FlagSet) {
 // service returns the registrar, which has not connected yet.
 func (f *registrarFlags) service(c *products.Catalogue, log *eventlog.Log, logger *slog.Logger, reg prometheus.Registerer) (*registrar.Service, error) {
 	cfg := f.cfg
-	cfg.Products = c.Hardware
+	cfg.Products = c.Sold
 	service, err := registrar.New(cfg, log, logger, reg)
 	if err != nil {
 		return nil, usagef("%w", err)

@@ -88,8 +88,8 @@ func (c *Catalogue) Find(name string) (Product, bool) {
 	return c.products[i], true
 }
 
-// Hardware returns the classes that a product is sold on, and whether there is such a product.
-func (c *Catalogue) Hardware(product string) (classes []string, known bool) {
+// Sold returns the classes of hardware that a product is sold on, what provisions it, and whether there is such a product.
+func (c *Catalogue) Sold(product string) (hardware []string, backend string, known bool) {
 	p, known := c.Find(product)
-	return p.Hardware, known
+	return p.Hardware, p.Backend, known
 }

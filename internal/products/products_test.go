@@ -17,7 +17,7 @@ func TestTheDefaultCatalogueIsWhole(t *testing.T) {
 			t.Errorf("%s is %+v", name, p)
 		}
 	}
-	if hardware, known := c.Hardware("Product-D"); known || hardware != nil {
+	if hardware, _, known := c.Sold("Product-D"); known || hardware != nil {
 		t.Errorf("a product that is not sold runs on %q", hardware)
 	}
 	if len(c.All()) != 3 {

@@ -18,9 +18,12 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-func products(name string) ([]string, bool) {
-	sold := map[string][]string{"Product-A": schemas.HardwareClasses(), "Product-B": {"Dedicated"}}
-	return sold[name], sold[name] != nil
+func products(name string) (hardware []string, backend string, known bool) {
+	sold := map[string][]string{"Product-A": schemas.HardwareClasses(), "Product-B": {"Dedicated"}, "Product-W": schemas.HardwareClasses()}
+	if name == "Product-W" {
+		backend = "webhook"
+	}
+	return sold[name], backend, sold[name] != nil
 }
 
 func head(id string, at int) schemas.Envelope {

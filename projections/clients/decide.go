@@ -131,6 +131,10 @@ func (d *decision) change(t schemas.Terms) []schemas.Event {
 	if v := CheckOrder(d.client, d.order, t, d.products); v != nil {
 		return d.reject(v.Reason, "%s", v)
 	}
+	_, before, known := d.products(o.Product)
+	if _, after, _ := d.products(t.Product); known && after != before {
+		return d.reject(schemas.RejectedInvalid, "product: %s is provisioned elsewhere than %s; cancel the order and place another one", t.Product, o.Product)
+	}
 	return []schemas.Event{&schemas.OrderChanged{
 		Envelope: d.envelope(schemas.KindOrderChanged), Decided: d.decided, OrderID: d.order, Client: d.client,
 		Terms: t, Version: o.Version + 1, RequestedBy: d.by,

@@ -9,8 +9,9 @@ import (
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
-// Products tells on which classes of hardware a product is sold, and whether there is such a product.
-type Products func(product string) (hardware []string, known bool)
+// Products tells on which classes of hardware a product is sold, what provisions it as the catalogue has it, and whether there is
+// such a product.
+type Products func(product string) (hardware []string, backend string, known bool)
 
 // Violation says what is wrong with an order.
 type Violation struct {
@@ -63,7 +64,7 @@ func CheckOrder(client, orderID string, t schemas.Terms, products Products) *Vio
 	case !slices.Contains(schemas.HardwareClasses(), t.Hardware):
 		return invalid("hardware", "want one of %s", strings.Join(schemas.HardwareClasses(), ", "))
 	}
-	hardware, known := products(t.Product)
+	hardware, _, known := products(t.Product)
 	switch {
 	case !known:
 		return &Violation{schemas.RejectedUnknownProduct, "product", fmt.Sprintf("there is no product %q", cut(t.Product, maxWord))}

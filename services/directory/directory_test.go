@@ -87,7 +87,9 @@ func (w *world) decide(client string, input schemas.Event) (facts []eventlog.Pos
 	return facts[:len(made)]
 }
 
-func sold(name string) ([]string, bool) { return schemas.HardwareClasses(), name == "Product-A" }
+func sold(name string) ([]string, string, bool) {
+	return schemas.HardwareClasses(), "", name == "Product-A"
+}
 
 func head(id string) schemas.Envelope {
 	return schemas.Envelope{EventID: id, ReceivedTime: schemas.TimeOf(time.Now()), TraceID: "trace-" + id}

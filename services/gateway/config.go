@@ -99,7 +99,7 @@ func (c Config) withDefaults() Config {
 	set(&c.Limits.Readings, 10_000)
 	set(&c.Limits.Word, 128)
 	if c.Products == nil {
-		c.Products = func(string) ([]string, bool) { return nil, false }
+		c.Products = func(string) ([]string, string, bool) { return nil, "", false }
 	}
 	c.Limits.Strict = c.Strict
 	if c.Now == nil {

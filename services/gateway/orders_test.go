@@ -14,7 +14,9 @@ import (
 	"github.com/fieldlog/fieldlog/services/gateway"
 )
 
-func products(name string) ([]string, bool) { return schemas.HardwareClasses(), name == "Product-A" }
+func products(name string) ([]string, string, bool) {
+	return schemas.HardwareClasses(), "", name == "Product-A"
+}
 
 var selling = gateway.Config{Products: products, Host: "door-1"}
 

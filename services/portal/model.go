@@ -81,8 +81,11 @@ func (o order) Deployed() bool {
 
 // MayRetry, MayAbandon, MayChange and MayCancel tell what an operator can do about it.
 func (o order) MayRetry() bool {
-	return o.Status == schemas.OrderStatusFailing || o.Status == schemas.OrderStatusAbandoned
+	return o.Status == schemas.OrderStatusFailing || o.Status == schemas.OrderStatusAbandoned || o.stuck()
 }
+
+// stuck tells whether its removal failed.
+func (o order) stuck() bool { return o.Status == schemas.OrderStatusCancelled && o.Detail != "" }
 
 // MayAbandon: it is being tried.
 func (o order) MayAbandon() bool { return o.Status == schemas.OrderStatusFailing }

@@ -38,7 +38,7 @@ func (o *office) run(group eventlog.Group, reg prometheus.Registerer) (stop func
 	if err != nil {
 		o.Fatal(err)
 	}
-	s, err := New(Config{Group: group, MaxRecords: 7, Products: catalogue.Hardware}, o.log, slog.New(slog.DiscardHandler), reg)
+	s, err := New(Config{Group: group, MaxRecords: 7, Products: catalogue.Sold}, o.log, slog.New(slog.DiscardHandler), reg)
 	if err != nil {
 		o.Fatal(err)
 	}
