@@ -179,7 +179,8 @@ func (p *Portal) again(v *visit, f orderForm, title string, err error) error {
 	return v.showAs(status, "order", title, p.form(f))
 }
 
-// refuse puts what is wrong beside the fields. What was rejected is remembered under the form's id, so that it gets a new one.
+// refuse puts what is wrong beside the fields. What the registrar rejected is remembered under the id of the form, which gets a new one.
+// What the gateway refused is not: an earlier try, of which nobody knows whether it was taken, still counts once with this one.
 func (f *orderForm) refuse(no *refused) {
 	for _, one := range no.Errors {
 		f.Errors[cmp.Or(one.Field, "form")] = one.Reason
@@ -197,7 +198,7 @@ func (f *orderForm) refuse(no *refused) {
 	if len(f.Errors) > 0 {
 		f.Wrong = ""
 	}
-	if no.Reason != "" || len(f.Errors) > 0 {
+	if no.Reason != "" {
 		f.ID = newFormID()
 	}
 }

@@ -334,7 +334,7 @@ func TestOrderAgain(t *testing.T) {
 		}
 	}
 	f("POST", "/orders", 409, `{"detail":"too many","reason":"too_many_orders"}`, false, "too many")
-	f("POST", "/orders", 400, `{"detail":"x","errors":[{"field":"client","reason":"want a DNS label"}]}`, false, "want a DNS label")
+	f("POST", "/orders", 400, `{"detail":"x","errors":[{"field":"client","reason":"want a DNS label"}]}`, true, "want a DNS label") // the log has none of it
 	f("POST", "/orders", 429, `{"detail":"later"}`, true, "later")
 	f("POST", "/orders", 503, `{"detail":"the order may or may not be in it"}`, true, "the order may or may not be in it", "Send the form again as it is")
 	f("POST", "/orders", 200, `no answer`, true, "read the gateway", "Send the form again as it is")
