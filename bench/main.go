@@ -8,6 +8,7 @@
 //	log to columns       go test -bench, in-process
 //	block to ClickHouse  go test -bench, through HTTP into the embedded engine
 //	whole path           load (this process) -> fieldlog up (child, with the engine's own child); wall and CPU
+//	orders               go test -bench: a backlog, and its replay, on a broker in memory
 //	delay                the same at half the load: from sending a report until a query finds it
 //
 // Load goes to loopback only, and is bounded in time.
@@ -28,7 +29,7 @@ func main() {
 	broker := flag.String("broker", "", "the broker of -null")
 	quick := flag.Bool("quick", false, "shorter runs, for checking that everything works")
 	binary := flag.String("binary", "bin/fieldlog", "the built program")
-	only := flag.String("only", "", "one section: gateway, columns, insert or path")
+	only := flag.String("only", "", "one section: gateway, columns, insert, path or orders")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -36,9 +37,9 @@ func main() {
 		serveNull(ctx, *null, *broker)
 		return
 	}
-	b := &bench{binary: *binary, only: *only, load: 6 * time.Second, benchtime: "1s", inserts: "8x"}
+	b := &bench{binary: *binary, only: *only, load: 6 * time.Second, benchtime: "1s", inserts: "8x", backlogs: "5x"}
 	if *quick {
-		b.load, b.benchtime, b.inserts = 2*time.Second, "100ms", "2x"
+		b.load, b.benchtime, b.inserts, b.backlogs = 2*time.Second, "100ms", "2x", "1x"
 	}
 	if err := b.run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -53,6 +54,7 @@ type bench struct {
 	load      time.Duration
 	benchtime string // of one benchmark
 	inserts   string // times that a block is inserted: a second would be one
+	backlogs  string // times that a backlog of orders is worked off
 	rows      []row
 }
 
@@ -67,7 +69,7 @@ func (b *bench) run(ctx context.Context) error {
 	sections := []struct {
 		name string
 		run  func(context.Context) error
-	}{{"gateway", b.gateway}, {"columns", b.columns}, {"insert", b.insert}, {"path", b.path}}
+	}{{"gateway", b.gateway}, {"columns", b.columns}, {"insert", b.insert}, {"path", b.path}, {"orders", b.orders}}
 	for _, s := range sections {
 		if b.only != "" && b.only != s.name {
 			continue
@@ -76,7 +78,7 @@ func (b *bench) run(ctx context.Context) error {
 			return err
 		}
 	}
-	fmt.Printf("\n%s, %d cores, %s/%s, Go %s. ns of CPU a reading; in brackets readings a core-second.\n\n",
+	fmt.Printf("\n%s, %d cores, %s/%s, Go %s. ns of CPU a reading or an order; in brackets how many a core-second.\n\n",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	fmt.Println("| path | shape | measured | ceiling | times the ceiling |\n| --- | --- | ---: | ---: | ---: |")
 	for _, r := range b.rows {

@@ -22,9 +22,13 @@ type instant struct{ done chan string }
 func (instant) Name() string                { return "instant" }
 func (instant) Plan(backend.Order) []string { return []string{"one", "two", "three"} }
 
-func (i instant) Do(_ context.Context, o backend.Order, step string) error {
+func (i instant) Do(ctx context.Context, o backend.Order, step string) error {
 	if step == "three" {
-		i.done <- o.ID
+		select {
+		case i.done <- o.ID:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }

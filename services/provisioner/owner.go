@@ -170,18 +170,17 @@ func (o *owner) drain(ctx context.Context, stop context.CancelFunc) error {
 	}
 	bound := time.AfterFunc(o.service.cfg.Drain, stop)
 	defer bound.Stop()
-	for len(o.busy) > 0 {
+	for {
+		if err := o.commit(context.WithoutCancel(ctx)); err != nil || len(o.busy) == 0 {
+			return err
+		}
 		e := <-o.ended
 		if e.err != nil && errors.Is(e.err, context.Canceled) {
 			o.release(e)
 			continue
 		}
 		o.finish(e)
-		if err := o.commit(context.WithoutCancel(ctx)); err != nil {
-			return err
-		}
 	}
-	return nil
 }
 
 // act does a task. It runs beside the owner's goroutine.
