@@ -79,6 +79,20 @@ func TestFactsBecomeTrends(t *testing.T) {
 	f("SELECT toString((state, reason)) FROM "+s.ch.Table("order_facts")+" WHERE kind = 'order.rejected'", "('place','unknown_product')")
 }
 
+// TestAnIDThatIsUsedAgainIsTheLaterOrders: the registrar had forgotten the first one.
+func TestAnIDThatIsUsedAgainIsTheLaterOrders(t *testing.T) {
+	s := newStand(t)
+	run(t, s.service(t, Config{}))
+	s.tell(t, accepted("c1", "o1", "Product-A", 0), &schemas.OrderCancelled{Envelope: head(1), Client: "c1", OrderID: "o1", Version: 2},
+		told("c1", "o1", 2, schemas.ProvisioningDeprovisioned, 2), accepted("c1", "o1", "Product-B", 3))
+	s.eventually(t, 4, "SELECT count() FROM "+s.ch.Table("order_facts"))
+	var got string
+	query := "SELECT toString((product, version, status)) FROM " + s.ch.Table("orders")
+	if err := s.ch.Scan(t.Context(), query, &got); err != nil || got != "('Product-B',1,'accepted')" {
+		t.Errorf("got %s, %v", got, err)
+	}
+}
+
 // TestOrdersSurviveCrashes lets a process die before and after each insert of facts that span two months.
 func TestOrdersSurviveCrashes(t *testing.T) {
 	const facts = 30

@@ -62,7 +62,8 @@ SELECT client, order_id, kind, version, state, time, namespace, environment, arc
 FROM {{.Table "order_facts"}};
 
 -- A row an order, folded as package clients does: its last terms and version, and how far its provisioning is. provision_seconds is
--- from the acceptance to the first success, NULL until then.
+-- from the acceptance to the first success, NULL until then. What comes later in the log counts: an id that is used again, when the
+-- registrar has forgotten it, is the later order's.
 CREATE OR REPLACE VIEW {{.Public "orders"}}{{.OnCluster}} AS
 SELECT
     client, order_id, product, namespace, environment, archtype, hardware, version,
@@ -82,18 +83,18 @@ FROM
 (
     SELECT
         client, order_id,
-        argMaxIf(f.product, f.version, f.kind IN ('order.accepted', 'order.changed')) AS product,
-        argMaxIf(f.namespace, f.version, f.kind IN ('order.accepted', 'order.changed')) AS namespace,
-        argMaxIf(f.environment, f.version, f.kind IN ('order.accepted', 'order.changed')) AS environment,
-        argMaxIf(f.archtype, f.version, f.kind IN ('order.accepted', 'order.changed')) AS archtype,
-        argMaxIf(f.hardware, f.version, f.kind IN ('order.accepted', 'order.changed')) AS hardware,
-        argMaxIf(f.trace_id, f.version, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS trace_id,
-        maxIf(f.version, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS version,
+        argMaxIf(f.product, f.`offset`, f.kind IN ('order.accepted', 'order.changed')) AS product,
+        argMaxIf(f.namespace, f.`offset`, f.kind IN ('order.accepted', 'order.changed')) AS namespace,
+        argMaxIf(f.environment, f.`offset`, f.kind IN ('order.accepted', 'order.changed')) AS environment,
+        argMaxIf(f.archtype, f.`offset`, f.kind IN ('order.accepted', 'order.changed')) AS archtype,
+        argMaxIf(f.hardware, f.`offset`, f.kind IN ('order.accepted', 'order.changed')) AS hardware,
+        argMaxIf(f.trace_id, f.`offset`, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS trace_id,
+        argMaxIf(f.version, f.`offset`, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS version,
         minIf(f.time, f.kind = 'order.accepted') AS placed,
         maxIf(f.time, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS updated,
         minOrNullIf(f.time, f.state = 'succeeded') AS ready,
         countIf(f.state = 'failed') AS failures,
-        countIf(f.kind = 'order.cancelled') > 0 AS cancelled,
+        argMaxIf(toString(f.kind), f.`offset`, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) = 'order.cancelled' AS cancelled,
         argMaxIf((toString(f.state), f.version), f.`offset`, f.topic = 'provisioning' AND f.state != 'abandon') AS last
     FROM {{.Table "order_facts"}} AS f
     GROUP BY client, order_id
