@@ -69,8 +69,8 @@ func (p *program) portalCommand() *cobra.Command {
 		Short: "Run the web site: order modules, watch them become ready, see why not",
 		Long: `Serves the web site: orders, clients, events, dead letters, operations and traces. It keeps nothing: it asks the gateway, the
 log and ClickHouse. Sessions live in memory, so that people stay with one process. Put a proxy that speaks TLS before it
-(X-Forwarded-Proto: https makes cookies secure, and the last address of X-Forwarded-For the one whose logins are counted), and
-let nobody else reach it. SIGINT or SIGTERM lets requests finish.`,
+(X-Forwarded-Proto: https makes cookies secure, and, from a private network, the last address of X-Forwarded-For the one whose logins
+are counted), and let nobody else reach it. SIGINT or SIGTERM lets requests finish.`,
 		Example: "  fieldlog portal --portal-listen :8000 --portal-users users --gateway http://gateway:8080 --brokers kafka:9092 --registry http://registry:8081\n" +
 			"  echo \"ada:operator:$(fieldlog portal hash)\" >> users",
 		Args: cobra.NoArgs,

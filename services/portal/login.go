@@ -24,16 +24,21 @@ func (v *visit) proxied() bool {
 	return strings.EqualFold(v.r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
-// from returns the address of the browser: behind a proxy the one that the proxy itself saw, which is the last it names.
+// from returns the address of the browser: behind a proxy on this machine or a private network the one that the proxy itself saw, which is
+// the last it names.
 func (v *visit) from() string {
-	if named := v.r.Header.Values("X-Forwarded-For"); v.proxied() && len(named) > 0 {
-		last := named[len(named)-1]
-		if ip, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndex(last, ",")+1:])); err == nil {
-			return ip.Unmap().WithZone("").String()
-		}
-	}
 	host, _, _ := net.SplitHostPort(v.r.RemoteAddr)
-	return host
+	peer, err := netip.ParseAddr(host)
+	named := v.r.Header.Values("X-Forwarded-For")
+	if err != nil || len(named) == 0 || !v.proxied() || !peer.Unmap().IsLoopback() && !peer.Unmap().IsPrivate() {
+		return host
+	}
+	last := named[len(named)-1]
+	ip, err := netip.ParseAddr(strings.TrimSpace(last[strings.LastIndex(last, ",")+1:]))
+	if err != nil {
+		return host
+	}
+	return ip.Unmap().WithZone("").String()
 }
 
 // cookieName has a prefix over TLS with which browsers take the cookie from this host alone.

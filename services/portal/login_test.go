@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -181,10 +182,11 @@ func TestFullAttempts(t *testing.T) {
 }
 
 func TestAddress(t *testing.T) {
+	peer := "10.0.2.1"
 	f := func(proto, want string, named ...string) {
 		t.Helper()
 		r := httptest.NewRequest(http.MethodPost, "/login", nil)
-		r.RemoteAddr = "192.0.2.1:1234"
+		r.RemoteAddr = net.JoinHostPort(peer, "1234")
 		r.Header["X-Forwarded-For"] = named
 		r.Header.Set("X-Forwarded-Proto", proto)
 		if got := (&visit{r: r}).from(); got != want {
@@ -193,9 +195,13 @@ func TestAddress(t *testing.T) {
 	}
 	f("https", "198.51.100.7", "203.0.113.9, 198.51.100.7")
 	f("https", "198.51.100.7", "203.0.113.9", "::ffff:198.51.100.7")
-	f("https", "192.0.2.1")
-	f("https", "192.0.2.1", "203.0.113.9, unknown")
-	f("", "192.0.2.1", "203.0.113.9") // no proxy
+	f("https", "10.0.2.1")
+	f("https", "10.0.2.1", "203.0.113.9, unknown")
+	f("", "10.0.2.1", "203.0.113.9") // no proxy
+	peer = "::1"
+	f("https", "198.51.100.7", "198.51.100.7")
+	peer = "192.0.2.1"
+	f("https", "192.0.2.1", "198.51.100.7") // anybody
 }
 
 // TestAbandonedTab lets a page that nobody looks at ask for what it shows: the session ends all the same.
