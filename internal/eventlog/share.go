@@ -19,8 +19,9 @@ const shareSession = 10 * time.Second
 var ErrLost = errors.New("the group has given the partition away")
 
 // Share divides the partitions of a topic among the members of a group, and runs do for each one that this member is given, until
-// the partition is taken away or ctx ends: then do's context ends (its cause is [ErrLost] where it was taken without asking), and the partition is given on when do has returned. It
-// returns nil after ctx has ended, or the first error of a do, or of the group where joining it again does not help.
+// the partition is taken away or ctx ends: then do's context ends, and the partition is given on when do has returned. Where it was
+// given on already, the cause is [ErrLost]. Share returns nil after ctx has ended, or the first error of a do, or of the group where
+// joining it again does not help.
 //
 // Nothing is read and no offset committed. A member that was stopped and wakes up may run do for a partition that somebody else
 // has by then: what must not happen twice needs a [Transactor], which fences.

@@ -45,19 +45,31 @@ func accept(t *testing.T, log *eventlog.Log, place int64) *eventlog.Record {
 	return nil
 }
 
-// TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing passes more news to an owner than it has room for, before it takes any.
-func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
+// serviceWithAnOrder returns a service that does not run, and the fact that order o0 of client c was accepted.
+func serviceWithAnOrder(t *testing.T) (*Service, *eventlog.Record) {
+	t.Helper()
 	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())
 	s, err := New(Config{Backends: []backend.Backend{nowhere{}}}, log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := accept(t, log, 0)
-	o := newOwner(s, first.Partition)
+	return s, accept(t, log, 0)
+}
+
+func takeOver(t *testing.T, s *Service, p eventlog.Partition) *owner {
+	t.Helper()
+	o := newOwner(s, p)
 	if err := o.takeOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return o
+}
+
+// TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing passes more news to an owner than it has room for, before it takes any.
+func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
+	s, first := serviceWithAnOrder(t)
+	o := takeOver(t, s, first.Partition)
 	defer o.close()
 	c := &crowd{owners: map[eventlog.Partition]*inbox{}}
 	other := newInbox()
@@ -68,7 +80,7 @@ func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
 	news := func(n int, missed bool) {
 		t.Helper()
 		for range n {
-			c.pass(accept(t, log, told))
+			c.pass(accept(t, s.log, told))
 			told++
 		}
 		if o.inbox.missed != missed || len(o.inbox.news) > maxNews {
@@ -88,7 +100,7 @@ func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
 	news(maxNews, false)
 	hears()
 	news(maxNews+1, true)
-	c.pass(accept(t, log, told)) // after what was missed: heard first, it would hide that
+	c.pass(accept(t, s.log, told)) // after what was missed: heard first, it would hide that
 	told++
 	c.pass(&eventlog.Record{Position: eventlog.Position{Partition: first.Partition + 1}})
 	if len(other.news) != 1 {

@@ -3,29 +3,14 @@ package provisioner
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
-	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
 
 // TestWhatWasNotedBeforeAStopIsAppended stops an owner between an outcome and its commit: nobody shall have to look for it.
 func TestWhatWasNotedBeforeAStopIsAppended(t *testing.T) {
-	cluster := eventlogtest.Start(t)
-	log := cluster.Open(t, cluster.Config())
-	s, err := New(Config{Backends: []backend.Backend{nowhere{}}}, log, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := accept(t, log, 0)
-	o := newOwner(s, first.Partition)
-	if err := o.takeOver(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	s, first := serviceWithAnOrder(t)
+	o := takeOver(t, s, first.Partition)
 	o.note(o.requested("c", time.Now())...)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -33,10 +18,7 @@ func TestWhatWasNotedBeforeAStopIsAppended(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.close()
-	next := newOwner(s, first.Partition)
-	if err := next.takeOver(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	next := takeOver(t, s, first.Partition)
 	defer next.close()
 	if !next.state.Order("c", "o0").Progress().Requested {
 		t.Error("the next owner does not know what was noted")
