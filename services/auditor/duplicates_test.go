@@ -1,9 +1,6 @@
 package auditor
 
 import (
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
@@ -14,14 +11,10 @@ import (
 // TestReportsThatAreSentAgainAreCopies sends reports with ids of their own again, past the gateway's own index.
 func TestReportsThatAreSentAgainAreCopies(t *testing.T) {
 	s := newStand(t)
-	door, stop := s.gateway()
+	address, stop := s.gateway()
 	const report = `{"client":"c","device":"d","event_id":"one","readings":{"level":1}}`
 	for range 2 { // the gateway answers the second one itself
-		answer := httptest.NewRecorder()
-		door.ServeHTTP(answer, httptest.NewRequest("POST", "/v1/telemetry", strings.NewReader(report)))
-		if answer.Code != http.StatusOK {
-			t.Fatalf("got %d %s", answer.Code, answer.Body)
-		}
+		s.send(address, "application/json", report)
 	}
 	stop()
 	first := s.first()

@@ -27,8 +27,8 @@ func TestEachAuditBeginsWhereTheLastLeftOff(t *testing.T) {
 		t.Errorf("got %v behind at %s, %v records", behind, from, value(t, m.records))
 	}
 
-	door, stop := s.gateway()
-	s.post(door, 50)
+	address, stop := s.gateway()
+	s.post(address, 50)
 	stop()
 	before := time.Now()
 	next, _ := s.auditor.next(t.Context(), from)

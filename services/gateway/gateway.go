@@ -109,10 +109,7 @@ func (g *Gateway) Listen(ctx context.Context) error {
 // Addr returns where the gateway listens, after Listen.
 func (g *Gateway) Addr() string { return g.listener.Addr().String() }
 
-// Handler returns what answers requests.
-func (g *Gateway) Handler() http.Handler { return g }
-
-// ServeHTTP implements http.Handler.
+// ServeHTTP implements http.Handler. What it takes counts in receipts once Run has begun.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mux.ServeHTTP(w, r)
 }
