@@ -192,6 +192,9 @@ func TestLive(t *testing.T) {
 // TestPages asks for every page, with what is hostile in the data, and holds the parts that a screen reader goes by.
 func TestPages(t *testing.T) {
 	s := newStand(t, "")
+	if name := s.portal.assets.missing(); name != "" {
+		t.Fatalf("static/%s is not there: run `make build`", name)
+	}
 	s.withOrder()
 	s.letters = []Letter{{ID: "l1", At: "deadletters/0@1", Reason: "invalid", Detail: hostile, Key: "<b>", Value: []byte(hostile), State: "open", Written: time.Now()}}
 	f := func(path string, want ...string) {
