@@ -44,6 +44,8 @@ type Config struct {
 	Drain time.Duration
 	// ReceiptsEvery is the time between two receipts of what the log confirmed. Default 5 s.
 	ReceiptsEvery time.Duration
+	// LastReceipts bounds the writing of the last ones when the gateway stops. Default 3 s.
+	LastReceipts time.Duration
 
 	// Age bounds how long ago a reading may be, Future how far ahead of the gateway's clock. Defaults 10 years, 10 minutes.
 	Age, Future time.Duration
@@ -88,6 +90,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MinRate, 1024)
 	set(&c.Drain, 15*time.Second)
 	set(&c.ReceiptsEvery, 5*time.Second)
+	set(&c.LastReceipts, 3*time.Second)
 	set(&c.RetryWait, time.Second)
 	set(&c.Age, 10*365*24*time.Hour)
 	set(&c.Future, 10*time.Minute)

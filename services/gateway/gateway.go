@@ -133,7 +133,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	serving, served := context.WithCancel(context.WithoutCancel(ctx)) // until the last request is answered
 	var beside sync.WaitGroup
 	beside.Go(func() { g.receipts.run(serving) })
-	beside.Go(func() { g.follow(serving) })
+	beside.Go(g.follow(serving)) // before the first request, which may be a retry already
 	defer func() { served(); beside.Wait() }()
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(g.listener) }()
@@ -151,9 +151,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow lets answers say which reports are retries, until ctx ends.
-func (g *Gateway) follow(ctx context.Context) {
-	if !g.cfg.SilentRetries {
-		g.retries.run(ctx)
+// follow lets answers say which reports are retries from now on, and returns what works for it until ctx ends.
+func (g *Gateway) follow(ctx context.Context) (work func()) {
+	if g.cfg.SilentRetries {
+		return func() {}
 	}
+	return g.retries.open(ctx)
 }

@@ -29,13 +29,14 @@ import (
 // Memory is bounded: while an event cannot be appended only the open tally grows, up to mostRanges, beyond which records
 // are not counted (a metric tells). When Kafka as a whole is away nothing is confirmed, so nothing is counted.
 type receipts struct {
-	log      Log
-	every    time.Duration
-	instance string
-	host     string
-	logger   *slog.Logger
-	metrics  *metrics
-	full     chan struct{} // the open tally should be written down before its time
+	log       Log
+	every     time.Duration
+	lastWrite time.Duration
+	instance  string
+	host      string
+	logger    *slog.Logger
+	metrics   *metrics
+	full      chan struct{} // the open tally should be written down before its time
 
 	mu   sync.Mutex
 	open *tally
@@ -49,7 +50,7 @@ type receipts struct {
 
 func newReceipts(cfg Config, log Log, logger *slog.Logger, m *metrics) *receipts {
 	r := &receipts{
-		log: log, every: cfg.ReceiptsEvery, instance: rand.Text(), host: cfg.Host, logger: logger, metrics: m,
+		log: log, every: cfg.ReceiptsEvery, lastWrite: cfg.LastReceipts, instance: rand.Text(), host: cfg.Host, logger: logger, metrics: m,
 		full: make(chan struct{}, 1), open: newTally(), spare: newTally(),
 	}
 	r.open.begun = time.Now()
@@ -73,9 +74,6 @@ func (r *receipts) count(results []eventlog.Result, items []item) {
 	}
 }
 
-// lastWrite bounds the last receipts of a gateway that ends.
-const lastWrite = 3 * time.Second
-
 // run writes receipts down until ctx ends, then a last time. identify should have been called before the first count.
 func (r *receipts) run(ctx context.Context) {
 	tick := time.NewTicker(r.every)
@@ -89,7 +87,7 @@ func (r *receipts) run(ctx context.Context) {
 		}
 		r.write(ctx)
 	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.lastWrite)
 	defer cancel()
 	r.write(last)
 }

@@ -56,20 +56,24 @@ type following struct {
 
 const retriedTopic = eventlog.TopicTelemetry
 
-// run follows until ctx ends.
-func (r *retries) run(ctx context.Context) {
+// open lets indexes begin, without a word to the log yet. What it returns fills them, until ctx ends.
+func (r *retries) open(ctx context.Context) (fill func()) {
 	follower, err := r.log.Follow(retriedTopic)
 	if err != nil {
 		r.logger.Error("retries will not be told", "error", err)
-		return
+		return func() {}
 	}
 	f := &following{ctx: ctx, follower: follower, indexes: map[eventlog.Partition]*index{}}
 	r.follow(f)
+	return func() { r.run(f) }
+}
+
+func (r *retries) run(f *following) {
 	var retry pause.Backoff
-	for ctx.Err() == nil {
-		if err := follower.Poll(ctx, r.take, r.passed); err != nil && ctx.Err() == nil {
+	for f.ctx.Err() == nil {
+		if err := f.follower.Poll(f.ctx, r.take, r.passed); err != nil && f.ctx.Err() == nil {
 			r.logger.Warn("cannot follow the log for now", "error", err)
-			retry.Wait(ctx)
+			retry.Wait(f.ctx)
 		} else {
 			retry.Reset()
 		}
@@ -77,7 +81,7 @@ func (r *retries) run(ctx context.Context) {
 	}
 	r.follow(nil)
 	f.starting.Wait()
-	follower.Close()
+	f.follower.Close()
 }
 
 func (r *retries) follow(f *following) {

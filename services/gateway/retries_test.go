@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,11 +47,15 @@ type door struct {
 
 func (s *site) open(t testing.TB, cfg gateway.Config) *door {
 	t.Helper()
+	return s.openOn(t, s.cluster.Open(t, s.cluster.Config()), cfg)
+}
+
+func (s *site) openOn(t testing.TB, log gateway.Log, cfg gateway.Config) *door {
+	t.Helper()
 	cfg.Listen, cfg.Age, cfg.Future = "127.0.0.1:0", future.Age, future.Future
 	if cfg.RetryWait == 0 {
 		cfg.RetryWait = 20 * time.Second // so that no answer depends on how busy the machine is
 	}
-	log := s.cluster.Open(t, s.cluster.Config())
 	registry := prometheus.NewRegistry()
 	g, err := gateway.New(cfg, log, slog.New(slog.DiscardHandler), registry, registry)
 	if err != nil {
@@ -69,7 +74,7 @@ func (s *site) open(t testing.TB, cfg gateway.Config) *door {
 		}
 	})
 	t.Cleanup(stop)
-	return &door{fixture: &fixture{Gateway: g, log: log, registry: registry}, url: "http://" + g.Addr(), stop: stop}
+	return &door{fixture: &fixture{Gateway: g, log: s.log, registry: registry}, url: "http://" + g.Addr(), stop: stop}
 }
 
 // answer is what a sender is told.
@@ -405,5 +410,41 @@ func TestReportsWithoutIdsLeaveNoTrace(t *testing.T) {
 	d.report(t, named("d1", "e1"))
 	if n, size := d.gauge(t, entries), d.gauge(t, bytes); n != 1 || size < 24 {
 		t.Errorf("%v reports in %v bytes are remembered, want 1", n, size)
+	}
+}
+
+// slowToFollow is a log whose Follow waits for requests.
+type slowToFollow struct {
+	gateway.Log
+	asked chan struct{}
+	once  sync.Once
+	early atomic.Bool // whether there was one before Follow returned
+}
+
+func (l *slowToFollow) NewBatch() *eventlog.Batch {
+	l.once.Do(func() { close(l.asked) })
+	return l.Log.NewBatch()
+}
+
+func (l *slowToFollow) Follow(topic eventlog.Topic) (*eventlog.Follower, error) {
+	select {
+	case <-l.asked:
+		l.early.Store(true)
+	case <-time.After(200 * time.Millisecond): // none may come
+	}
+	return l.Log.Follow(topic)
+}
+
+// TestTheFirstRequestMayBeARetry sends one while the gateway starts.
+func TestTheFirstRequestMayBeARetry(t *testing.T) {
+	s := newSite(t)
+	s.open(t, gateway.Config{}).report(t, named("d1", "e1"))
+	log := &slowToFollow{Log: s.log, asked: make(chan struct{})}
+	after := s.openOn(t, log, gateway.Config{})
+	if a := after.report(t, named("d1", "e1")); a.Duplicates != 1 {
+		t.Errorf("got %+v, want to be told that it is a retry", a)
+	}
+	if log.early.Load() {
+		t.Error("a request was answered before retries could be told")
 	}
 }
