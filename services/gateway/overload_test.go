@@ -89,8 +89,9 @@ func dial(t *testing.T, addr string) (net.Conn, *bufio.Reader) {
 func TestAStalledBodyGives408(t *testing.T) {
 	cfg := future
 	cfg.HeaderTimeout = 100 * time.Millisecond
-	addr, _ := serve(t, cfg)
-	conn, answers := dial(t, addr)
+	server := httptest.NewServer(start(t, cfg)) // which has no bound of its own on the header
+	t.Cleanup(server.Close)
+	conn, answers := dial(t, server.Listener.Addr().String())
 	fmt.Fprintf(conn, "POST /v1/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(good), good[:30])
 	resp, err := http.ReadResponse(answers, nil)
 	if err != nil || resp.StatusCode != http.StatusRequestTimeout {
