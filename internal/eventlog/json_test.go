@@ -66,6 +66,9 @@ func TestAnEventOfAnybodysKind(t *testing.T) {
 	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())
 	const subject = "com.example.TankFilled"
+	now := time.Now()
+	later := func(d time.Duration) { now = now.Add(d); log.SetSubjectsClock(func() time.Time { return now }) }
+	later(0)
 	e := eventlog.JSONEvent{
 		Key: "north", Subject: subject, ID: "7", Source: "/tanks", Time: time.Date(2026, 11, 24, 4, 0, 0, 0, time.UTC), Data: []byte(`{"tank":"a","litres":7}`),
 	}
@@ -76,8 +79,6 @@ func TestAnEventOfAnybodysKind(t *testing.T) {
 	if err := add(t, log, e); !errors.Is(err, eventlog.ErrNotRegistered) {
 		t.Errorf("got %v, want what the registry said a moment ago", err)
 	}
-	now := time.Now()
-	later := func(d time.Duration) { now = now.Add(d); log.SetSubjectsClock(func() time.Time { return now }) }
 	later(time.Second)
 	if err := add(t, log, e); err != nil {
 		t.Fatal(err)
