@@ -91,7 +91,7 @@ func TestALinkPasses(t *testing.T) {
 }
 
 func TestALinkBreaks(t *testing.T) {
-	f := func(name string, w weather, want string) {
+	f := func(name string, w weather, most string) {
 		t.Helper()
 		l, cuts := linked(t)
 		l.set(w)
@@ -101,8 +101,8 @@ func TestALinkBreaks(t *testing.T) {
 			t.Cleanup(func() { conn.Close() })
 			back, err = talk(t, conn.(*net.TCPConn), "0123456789")
 		}
-		if err == nil || back != want {
-			t.Errorf("%s: got %q (%v), want %q and a broken connection", name, back, err, want)
+		if err == nil || !strings.HasPrefix(most, back) {
+			t.Errorf("%s: got %q (%v), want at most %q and a broken connection", name, back, err, most)
 		}
 		if n := cuts.Load(); n != 1 {
 			t.Errorf("%s: %d connections were cut, want 1", name, n)
@@ -110,7 +110,7 @@ func TestALinkBreaks(t *testing.T) {
 	}
 	f("refuse", weather{refuse: true}, "")
 	f("deaf", weather{deaf: true}, "")
-	f("cut in the middle", weather{cutAfter: 4}, "")
+	f("cut in the middle", weather{cutAfter: 4}, "0123") // what got there may be answered before the cut
 }
 
 func TestALinkLosesSomeAnswers(t *testing.T) {
