@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/eventlog/eventlogtest"
 	"github.com/fieldlog/fieldlog/projections/clients"
@@ -21,15 +23,16 @@ import (
 // world is a log with a directory that follows it, and stands for the registrar.
 type world struct {
 	*testing.T
-	log    *eventlog.Log
-	dir    *Directory
-	url    string
-	states map[string]schemas.ClientState
+	log     *eventlog.Log
+	brokers *eventlogtest.Cluster
+	dir     *Directory
+	url     string
+	states  map[string]schemas.ClientState
 }
 
 func start(t *testing.T) *world {
 	cluster := eventlogtest.Start(t)
-	w := &world{T: t, log: cluster.Open(t, cluster.Config()), states: map[string]schemas.ClientState{}}
+	w := &world{T: t, log: cluster.Open(t, cluster.Config()), brokers: cluster, states: map[string]schemas.ClientState{}}
 	w.place("c1", "before", "n0") // there when the directory starts
 	w.dir = New(Config{Watchers: 2}, w.log, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -213,9 +216,26 @@ func TestWhatWasCommittedIsShown(t *testing.T) {
 	}
 }
 
+// strange appends what is no event of ours to every topic that tells of a client.
+func (w *world) strange(client string) {
+	w.Helper()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(w.brokers.Config().Brokers...))
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer producer.Close()
+	for _, topic := range []eventlog.Topic{eventlog.TopicOrders, eventlog.TopicClients, eventlog.TopicProvisioning} {
+		record := &kgo.Record{Topic: w.brokers.Name(string(topic)), Key: []byte(client), Value: []byte("not ours")}
+		if err := producer.ProduceSync(w.Context(), record).FirstErr(); err != nil {
+			w.Fatal(err)
+		}
+	}
+}
+
 func TestThePastIsAFold(t *testing.T) {
 	w := start(t)
 	placed := w.place("c1", "o1", "n1")
+	w.strange("c1")
 	between := time.Now().Add(2 * time.Millisecond)
 	w.until(func() bool { return time.Now().After(between.Add(2 * time.Millisecond)) })
 	w.progress("c1", "o1", schemas.ProvisioningFailed)
@@ -244,8 +264,10 @@ func TestThePastIsAFold(t *testing.T) {
 	f(fmt.Sprint("as_of=", placed[0].Offset, "&history=0"), 3, schemas.OrderStatusAccepted, 0)
 	f("as_of="+between.UTC().Format(time.RFC3339Nano), 3, schemas.OrderStatusAccepted, 5)
 	var p problem
-	if code, _ := w.get("/v1/clients/c1?as_of=2001-01-01T00:00:00Z", &p); code != 404 {
-		t.Errorf("got %d before there was anything", code)
+	for _, before := range []string{"2001-01-01T00:00:00Z", "2001-01-01", "-1h"} {
+		if code, _ := w.get("/v1/clients/c1?as_of="+before, &p); code != 404 {
+			t.Errorf("%s: got %d before there was anything", before, code)
+		}
 	}
 }
 
@@ -333,6 +355,7 @@ func TestAnAnswerComesWithWhatItTellsOf(t *testing.T) {
 
 func TestAnAnswerIsWaitedForOrLookedUp(t *testing.T) {
 	w := start(t)
+	w.strange("c1")
 	f := func(event string, want string) {
 		t.Helper()
 		answer, cancel := w.dir.Expect(t.Context(), "c1", event)

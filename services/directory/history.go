@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,16 +20,16 @@ type moment struct {
 	time   time.Time
 }
 
-func momentOf(text string) (moment, error) {
+func momentOf(text string, now time.Time) (moment, error) {
 	if text == "" {
 		return moment{}, nil
 	}
 	if offset, err := strconv.ParseInt(text, 10, 64); err == nil && offset >= 0 {
 		return moment{set: true, offset: eventlog.Offset(offset)}, nil
 	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return moment{}, fmt.Errorf("as_of is a time (2026-01-31T12:00:00Z) or an offset of topic clients, not %q", text)
+	t, ok := eventlog.ParseTime(text, now)
+	if !ok {
+		return moment{}, fmt.Errorf("as_of is a time (2026-01-31T12:00:00Z), how long ago (-15m) or an offset of topic clients, not %q", text)
 	}
 	return moment{set: true, offset: -1, time: t}, nil
 }
@@ -67,7 +68,7 @@ func (d *Directory) past(ctx context.Context, client string, p eventlog.Partitio
 		}
 		event, err := events.Decode(ctx, r)
 		if err != nil {
-			return err
+			return ours(err)
 		}
 		if r.Topic == eventlog.TopicProvisioning {
 			state = clients.Progress(state, event, int64(r.Offset))
@@ -95,6 +96,14 @@ func (d *Directory) past(ctx context.Context, client string, p eventlog.Partitio
 		return true, fold(r)
 	})
 	return &state, err
+}
+
+// ours lets records be that are no events of ours: anybody may append to a topic, and what cannot be decided is a dead letter.
+func ours(err error) error {
+	if refusal := (*eventlog.Refusal)(nil); errors.As(err, &refusal) {
+		return nil
+	}
+	return err
 }
 
 // scan reads a partition until do has enough.
@@ -142,23 +151,32 @@ func (d *Directory) history(ctx context.Context, client string, p eventlog.Parti
 func (d *Directory) told(ctx context.Context, records []*eventlog.Record) ([]Told, error) {
 	all := make([]Told, 0, len(records))
 	for _, r := range records {
-		ref, err := d.log.SchemaOf(ctx, r)
-		if err != nil {
+		one, err := d.tell(ctx, r)
+		if err == nil {
+			all = append(all, one)
+		} else if err = ours(err); err != nil {
 			return nil, err
 		}
-		text, err := d.log.JSON(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		told := Told{Topic: string(r.Topic), Partition: int32(r.Partition), Offset: int64(r.Offset), Recorded: r.Timestamp.UTC(), Event: text}
-		for _, kind := range schemas.Kinds() {
-			if kind.Subject == ref.Subject {
-				told.Kind = kind.Fact
-			}
-		}
-		all = append(all, told)
 	}
 	return all, nil
+}
+
+func (d *Directory) tell(ctx context.Context, r *eventlog.Record) (Told, error) {
+	ref, err := d.log.SchemaOf(ctx, r)
+	if err != nil {
+		return Told{}, err
+	}
+	text, err := d.log.JSON(ctx, r)
+	if err != nil {
+		return Told{}, err
+	}
+	told := Told{Topic: string(r.Topic), Partition: int32(r.Partition), Offset: int64(r.Offset), Recorded: r.Timestamp.UTC(), Event: text}
+	for _, kind := range schemas.Kinds() {
+		if kind.Subject == ref.Subject {
+			told.Kind = kind.Fact
+		}
+	}
+	return told, nil
 }
 
 // Expect returns a channel that gets the registrar's answer to an input, once the client is shown as it is after it: call it before
@@ -203,7 +221,7 @@ func (d *Directory) lookUp(ctx context.Context, in input, p eventlog.Partition) 
 		if a, is := answerOf(event); err == nil && is && a.to == in {
 			found = event
 		}
-		return found == nil, err
+		return found == nil, ours(err)
 	})
 	if err != nil && ctx.Err() == nil {
 		d.logger.Warn("cannot look up an answer", "error", err)

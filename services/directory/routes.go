@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/fieldlog/fieldlog/schemas"
 )
@@ -145,7 +146,7 @@ func (d *Directory) getClient(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no client %q", name))
 		return
 	}
-	until, err := momentOf(q.Get("as_of"))
+	until, err := momentOf(q.Get("as_of"), time.Now())
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
