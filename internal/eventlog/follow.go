@@ -57,6 +57,10 @@ func (f *Follower) add(p Partition, from Offset) {
 func (f *Follower) Remove(p Partition) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.remove(p)
+}
+
+func (f *Follower) remove(p Partition) {
 	delete(f.followed, p)
 	f.client.RemoveConsumePartitions(map[string][]int32{f.log.fullName(f.topic): {int32(p)}})
 }
@@ -104,8 +108,16 @@ func (f *Follower) Poll(ctx context.Context, do func(*Record), passed func(Parti
 	return ctx.Err()
 }
 
-// Close ends it. Poll must have returned.
-func (f *Follower) Close() { f.client.Close() }
+// Close ends it. Poll must have returned. It takes the partitions away first: one that was added a moment ago, and is not read yet, would
+// make franz-go (1.22) begin to fetch while it closes.
+func (f *Follower) Close() {
+	f.mu.Lock()
+	for p := range f.followed {
+		f.remove(p)
+	}
+	f.mu.Unlock()
+	f.client.Close()
+}
 
 // PartitionOf returns the partition, of so many, that the events of a key are appended to.
 func (l *Log) PartitionOf(key []byte, partitions int) Partition {

@@ -75,6 +75,31 @@ func TestAFollowerReadsWhatIsThereAndWhatComes(t *testing.T) {
 	}
 }
 
+// TestAFollowerIsClosedWhileItBegins closes followers to which partitions were added that they do not read yet. The race detector
+// judges.
+func TestAFollowerIsClosedWhileItBegins(t *testing.T) {
+	cluster := eventlogtest.StartFake(t)
+	cfg := cluster.Config()
+	cfg.Partitions = 3
+	log := cluster.Open(t, cfg)
+	appendReports(t, log, 0, 70)
+	for range 30 {
+		follower, err := log.Follow(eventlog.TopicTelemetry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		follower.Add(1, 0)
+		for came := 0; came == 0; {
+			if err := follower.Poll(t.Context(), func(*eventlog.Record) { came++ }, func(eventlog.Partition, eventlog.Offset) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		follower.Add(0, 0)
+		follower.Add(2, 0)
+		follower.Close()
+	}
+}
+
 func TestPartitionOfAKey(t *testing.T) {
 	cluster := eventlogtest.Start(t)
 	log := cluster.Open(t, cluster.Config())
