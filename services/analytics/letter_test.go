@@ -133,7 +133,7 @@ func TestBadRecordsAreBuriedAndTheRestFlows(t *testing.T) {
 			t.Errorf("%s: trace id %q", key, l.TraceID)
 		}
 	}
-	if l := found["large"]; len(l.Value) != keptValue || !l.Cut() || !strings.Contains(l.Detail, "cut from 990005 bytes") {
+	if l := found["large"]; len(l.Value) != eventlog.KeptValue || !l.Cut() || !strings.Contains(l.Detail, "cut from 990005 bytes") {
 		t.Errorf("large: kept %d bytes, detail %q", len(l.Value), l.Detail)
 	}
 	if n := value(t, svc.metrics.letters.WithLabelValues(string(schemas.ReasonInvalid))); n != 6 {
@@ -145,7 +145,7 @@ func TestBadRecordsAreBuriedAndTheRestFlows(t *testing.T) {
 // TestAnyKeyIsBuried has records whose keys would not fit twice into a letter.
 func TestAnyKeyIsBuried(t *testing.T) {
 	s := newStand(t)
-	keys := map[int]int{keptKey: keptKey, keptKey + 1: keptKey, 600_000: keptKey, 1_000_000: keptKey} // sizes, with what is kept
+	keys := map[int]int{eventlog.KeptKey: eventlog.KeptKey, eventlog.KeptKey + 1: eventlog.KeptKey, 600_000: eventlog.KeptKey, 1_000_000: eventlog.KeptKey} // sizes, with what is kept
 	for size := range keys {
 		s.foreign(t, &kgo.Record{Key: bytes.Repeat([]byte{byte(size)}, size), Value: bytes.Repeat([]byte("v"), 10_000)})
 	}
@@ -153,7 +153,7 @@ func TestAnyKeyIsBuried(t *testing.T) {
 	found := map[int]int{}
 	for _, l := range s.letters(t, len(keys)) {
 		found[int(l.Size)-10_000] = len(l.Key)
-		if l.Cut() != (l.Size > keptKey+10_000) {
+		if l.Cut() != (l.Size > eventlog.KeptKey+10_000) {
 			t.Errorf("a record of %d bytes: its letter has %d and %d, cut: %v", l.Size, len(l.Key), len(l.Value), l.Cut())
 		}
 	}
