@@ -20,7 +20,15 @@ type Order struct {
 	Born int64
 
 	progress Progress
+	early    wish   // about a version of which nothing was told yet
 	after    *Order // has the id once this one is removed
+}
+
+// wish is what an operator wants of a version.
+type wish struct {
+	version int32
+	action  schemas.Intervention
+	event   string
 }
 
 // Progress is how far a version of an order is.
@@ -46,7 +54,16 @@ func (o *Order) Progress() Progress {
 	if o.progress.Version == o.Version {
 		return o.progress
 	}
-	return Progress{Version: o.Version}
+	return o.begin(o.Version)
+}
+
+// begin returns the progress of a version of which nothing was told yet.
+func (o *Order) begin(version int32) Progress {
+	p := Progress{Version: version}
+	if o.early.version == version {
+		p.heed(o.early)
+	}
+	return p
 }
 
 // Open tells whether something is still to be done for the order.
@@ -58,7 +75,7 @@ func (o *Order) at(version int32) *Progress {
 		return nil
 	}
 	if version > o.progress.Version {
-		o.progress = Progress{Version: version}
+		o.progress = o.begin(version)
 	}
 	return &o.progress
 }
@@ -84,18 +101,30 @@ func (o *Order) progressed(e *schemas.ProvisioningProgressed) {
 	}
 }
 
+// intervened takes what an operator wants. Of a version of which nothing was told yet it is kept, and changes nothing else: there may
+// never be such a version.
 func (o *Order) intervened(e *schemas.ProvisioningIntervened) {
-	version := e.Version
-	if version == 0 {
-		version = o.progress.Version
+	w := wish{e.Version, e.Action, e.EventID}
+	if w.version == 0 {
+		w.version = o.progress.Version
 	}
-	p := o.at(version)
-	if p == nil {
-		return
+	switch {
+	case w.version == o.progress.Version:
+		o.progress.heed(w)
+	case w.version > o.progress.Version:
+		o.early = w
 	}
-	switch e.Action {
+}
+
+// heed takes an operator's wish. A retry begins with the first step, because what was done may be gone: each is looked for before it is
+// done.
+func (p *Progress) heed(w wish) {
+	switch w.action {
 	case schemas.InterventionRetry:
-		p.Attempt, p.NextTry, p.GiveUp, p.Retried = 0, 0, false, e.EventID
+		p.Attempt, p.NextTry, p.GiveUp, p.Retried = 0, 0, false, w.event
+		if p.Ended != schemas.ProvisioningSucceeded {
+			p.Done = 0
+		}
 		if p.Ended == schemas.ProvisioningAbandoned {
 			p.Ended = ""
 		}

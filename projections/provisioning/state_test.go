@@ -33,7 +33,9 @@ func progressed(client, id string, version int32, state schemas.ProvisioningStat
 }
 
 func intervened(client, id string, version int32, action schemas.Intervention) schemas.Event {
-	return &schemas.ProvisioningIntervened{OrderID: id, Client: client, Version: version, Action: action}
+	e := &schemas.ProvisioningIntervened{OrderID: id, Client: client, Version: version, Action: action}
+	e.EventID = "wish"
+	return e
 }
 
 func effect(id string, state schemas.EffectState) schemas.Event {
@@ -84,12 +86,36 @@ func TestWhatIsToBeDone(t *testing.T) {
 	f("a:v2:0/0", a1, accepted("c", "a", 2, 12), progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0))
 	f("b:v1:0/0 a:v2:0/0", a1, b1, accepted("c", "a", 2, 12))
 	f("", a1, progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8))
-	f("a:v1:1/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0), progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8), intervened("c", "a", 1, schemas.InterventionRetry))
+	f("a:v1:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0), progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8), intervened("c", "a", 1, schemas.InterventionRetry))
 	f("", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), intervened("c", "a", 1, schemas.InterventionRetry))
 	f("a:v2:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), cancelled("c", "a", 2, 12))
 	gone := []schemas.Event{a1, cancelled("c", "a", 2, 12), progressed("c", "a", 2, schemas.ProvisioningDeprovisioned, 1, 0)}
 	f("", gone...)
 	f("a:v1:0/0", append(gone, accepted("c", "a", 1, 300))...)
+}
+
+// TestAWishAboutAVersionThatIsNotThere holds that what an operator wants of a version which nobody has seen changes no other: not
+// while there is none, and not what was told before or after it. When there is one, it counts.
+func TestAWishAboutAVersionThatIsNotThere(t *testing.T) {
+	ready := progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0)
+	for _, action := range schemas.Interventions() {
+		s := provisioning.New()
+		for _, e := range []schemas.Event{accepted("c", "a", 1, 10), ready, intervened("c", "a", 3, action)} {
+			s.Apply(e)
+		}
+		if p := s.Order("c", "a").Progress(); s.Open() != 0 || p.Ended != schemas.ProvisioningSucceeded {
+			t.Errorf("%s: a finished order has %+v, %d open", action, p, s.Open())
+		}
+		s.Apply(accepted("c", "a", 2, 11))
+		s.Apply(progressed("c", "a", 2, schemas.ProvisioningStep, 2, 0))
+		if p := s.Order("c", "a").Progress(); s.Open() != 1 || p.Done != 2 || p.GiveUp || p.Retried != "" {
+			t.Errorf("%s: the next version has %+v, %d open", action, p, s.Open())
+		}
+		s.Apply(accepted("c", "a", 3, 12))
+		if p := s.Order("c", "a").Progress(); p.GiveUp != (action == schemas.InterventionAbandon) || (p.Retried != "") != (action == schemas.InterventionRetry) {
+			t.Errorf("%s: the version it is about has %+v", action, p)
+		}
+	}
 }
 
 // TestAnIDThatIsUsedAgain folds the lives of two orders with one id: as they come, and one topic after the other.
@@ -150,6 +176,7 @@ func history(random *rand.Rand) (clients, progress []schemas.Event) {
 		id := fmt.Sprint("o", random.IntN(4))
 		version := 1 + random.Int32N(max(versions[id], 1))
 		if random.IntN(6) == 0 {
+			version += random.Int32N(3) // one that there is later, or never
 			progress = append(progress, intervened("c"+id, id, version, schemas.Interventions()[random.IntN(2)]))
 			continue
 		}

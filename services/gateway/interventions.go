@@ -32,19 +32,13 @@ func (o *ordering) intervene(action schemas.Intervention, in ...schemas.OrderSta
 		return wrong
 	}
 	owner, order, err := o.g.known(m.Client, m.OrderID)
-	version := int32(0)
-	if order != nil {
-		version = order.Version
-	}
 	switch {
 	case err != nil:
 		return newProblem(http.StatusConflict, err.Error())
 	case order == nil:
 		return newProblem(http.StatusNotFound, fmt.Sprintf("there is no order %q", m.OrderID))
-	case o.behind(order):
+	case m.ExpectedVersion != nil && *m.ExpectedVersion >= 0 && *m.ExpectedVersion != order.Version: // nobody judges it later
 		return o.stale(order)
-	case m.ExpectedVersion != nil && *m.ExpectedVersion > order.Version:
-		version = *m.ExpectedVersion // what is known here is older
 	case !slices.Contains(in, order.Status):
 		p := newProblem(http.StatusConflict, fmt.Sprintf("the order is %s: there is nothing to %s", order.Status, action))
 		p.Reason, p.Version = string(order.Status), order.Version
@@ -61,7 +55,7 @@ func (o *ordering) intervene(action schemas.Intervention, in ...schemas.OrderSta
 	o.client, o.order, o.wait = m.Client, m.OrderID, 0
 	o.trace(head.TraceID)
 	o.input = &schemas.ProvisioningIntervened{
-		Envelope: head, OrderID: m.OrderID, Client: m.Client, Version: version, Action: action, By: m.RequestedBy, Why: m.Reason,
+		Envelope: head, OrderID: m.OrderID, Client: m.Client, Version: order.Version, Action: action, By: m.RequestedBy, Why: m.Reason,
 	}
 	o.head = o.input.Head()
 	return nil

@@ -226,7 +226,7 @@ func (o *owner) finish(e ended) {
 func (o *owner) log(e ended) {
 	t := e.task
 	logger := o.service.logger.With("client", t.order.Client, "order", t.order.ID, "version", t.order.Version, "step", t.step,
-		"backend", t.backend.Name(), "trace_id", t.order.TraceID)
+		"backend", t.backend.Name(), "trace_id", t.trace)
 	if e.err != nil {
 		logger.Warn("a step failed", "attempt", t.attempt, "error", e.err)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -163,6 +164,11 @@ func (f *fixture) append(event schemas.Event) {
 
 func (f *fixture) accept(client, id string, version int32) {
 	f.Helper()
+	f.acceptTraced(client, id, version, trace)
+}
+
+func (f *fixture) acceptTraced(client, id string, version int32, trace string) {
+	f.Helper()
 	f.offset++
 	e := &schemas.OrderAccepted{OrderID: id, Client: client, Version: version, Terms: schemas.Terms{Namespace: id, Product: "Product-A"}}
 	e.EventID, e.TraceID, e.Cause, e.CauseOffset = fmt.Sprint("fact-", f.offset), trace, fmt.Sprint("input-", f.offset), f.offset
@@ -248,6 +254,37 @@ func TestAnOrderIsProvisionedStepByStep(t *testing.T) {
 	}
 }
 
+// TestATraceKeepsItsSpelling holds that facts carry the trace id as its sender wrote it, as the facts before them do, and that a backend
+// gets W3C's form of it, or none.
+func TestATraceKeepsItsSpelling(t *testing.T) {
+	f := start(t)
+	var mu sync.Mutex
+	got := map[string]string{}
+	f.world.before = func(_ context.Context, o backend.Order, _ string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		got[o.ID] = o.TraceID
+		return nil
+	}
+	sent := map[string]string{"uuid": "4BF92F35-77B3-4DA6-A3CE-929D0E0E4736", "own": "abc-7", "w3c": trace}
+	for id, spelling := range sent {
+		f.acceptTraced("c-"+id, id, 1, spelling)
+	}
+	f.run("p")
+	for id, spelling := range sent {
+		for _, e := range f.wait(id, 1, schemas.ProvisioningSucceeded) {
+			if e.TraceID != spelling {
+				t.Errorf("%s: %s is told with trace id %q, want %q", id, e.State, e.TraceID, spelling)
+			}
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if want := map[string]string{"uuid": trace, "own": "", "w3c": trace}; !maps.Equal(got, want) {
+		t.Errorf("backends got %v, want %v", got, want)
+	}
+}
+
 func TestFailuresAreRetriedCountedAndBounded(t *testing.T) {
 	f := start(t)
 	var mu sync.Mutex
@@ -289,7 +326,7 @@ func TestFailuresAreRetriedCountedAndBounded(t *testing.T) {
 	left["never"] = 1
 	mu.Unlock()
 	f.intervene("c2", "never", 1, schemas.InterventionRetry)
-	if got, want := states(f.wait("never", 1, schemas.ProvisioningSucceeded)[8:]), "failed step step succeeded"; got != want {
+	if got, want := states(f.wait("never", 1, schemas.ProvisioningSucceeded)[8:]), "step failed step step succeeded"; got != want {
 		t.Errorf("after the operator's retry: got %s, want %s", got, want)
 	}
 	ids := map[string]bool{}

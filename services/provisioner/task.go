@@ -18,6 +18,7 @@ import (
 // task is the next thing to do for an order.
 type task struct {
 	order   backend.Order
+	trace   string // the order's own trace id, in its sender's spelling; what backends get is W3C's
 	backend *guarded
 	effect  string
 	remove  bool
@@ -35,7 +36,7 @@ const stepRemove = "remove"
 // task returns what the order needs next.
 func (o *owner) task(order *provisioning.Order) task {
 	p := order.Progress()
-	t := task{order: asked(order), backend: o.service.backendOf(order.Terms.Product), done: p.Done, attempt: p.Attempt, retried: p.Retried, remove: order.Cancelled}
+	t := task{order: asked(order), trace: order.TraceID, backend: o.service.backendOf(order.Terms.Product), done: p.Done, attempt: p.Attempt, retried: p.Retried, remove: order.Cancelled}
 	plan := []string{stepRemove}
 	if !t.remove {
 		plan = t.backend.Plan(t.order)
@@ -83,7 +84,7 @@ func (o *owner) envelope(t task, kind, what string, now time.Time) schemas.Envel
 	return schemas.Envelope{
 		EventID:   id,
 		EventType: "fieldlog.provisioner." + kind + "." + t.order.Client + "." + what,
-		EventTime: schemas.TimeOf(now), ReceivedTime: schemas.TimeOf(now), TraceID: t.order.TraceID,
+		EventTime: schemas.TimeOf(now), ReceivedTime: schemas.TimeOf(now), TraceID: t.trace,
 		Attempt: t.attempt, Origin: "provisioner", Host: o.service.cfg.Host, Publisher: "fieldlog",
 	}
 }
