@@ -291,6 +291,8 @@ func TestEveryReasonIsGiven(t *testing.T) {
 	}
 	f(base, place("p9", "o9", "No Label"), schemas.RejectedInvalid, "namespace")
 	f(base, place("p9", "o9/..", "n9"), schemas.RejectedInvalid, "order_id")
+	f(base, place("p9", ".", "n9"), schemas.RejectedInvalid, "order_id")
+	f(base, place("p9", "..", "n9"), schemas.RejectedInvalid, "order_id")
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Client = "Größe" }), schemas.RejectedInvalid, "client")
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Environment = "moon" }), schemas.RejectedInvalid, "environment")
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Archtype = "" }), schemas.RejectedInvalid, "archtype")

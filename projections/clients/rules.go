@@ -80,7 +80,7 @@ func CheckNames(client, orderID string) *Violation {
 	case !isLabel(client):
 		return invalid("client", "want a DNS label: %s", labelRule)
 	case !isOrderID(orderID):
-		return invalid("order_id", "want 1 to %d letters, digits, '-', '_' or '.'", maxOrderID)
+		return invalid("order_id", "want 1 to %d letters, digits, '-', '_' or '.', and not '.' or '..'", maxOrderID)
 	}
 	return nil
 }
@@ -131,8 +131,9 @@ func OrderID(client, eventID string) string {
 
 const maxOrderID = 64
 
+// isOrderID keeps out what an address cannot end in, too: "." and ".." are taken for folders.
 func isOrderID(text string) bool {
-	return text != "" && len(text) <= maxOrderID && !strings.ContainsFunc(text, func(r rune) bool {
+	return text != "" && text != "." && text != ".." && len(text) <= maxOrderID && !strings.ContainsFunc(text, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 	})
 }

@@ -83,14 +83,22 @@ func TestFactsBecomeTrends(t *testing.T) {
 func TestAnIDThatIsUsedAgainIsTheLaterOrders(t *testing.T) {
 	s := newStand(t)
 	run(t, s.service(t, Config{}))
-	s.tell(t, accepted("c1", "o1", "Product-A", 0), &schemas.OrderCancelled{Envelope: head(1), Client: "c1", OrderID: "o1", Version: 2},
-		told("c1", "o1", 2, schemas.ProvisioningDeprovisioned, 2), accepted("c1", "o1", "Product-B", 3))
-	s.eventually(t, 4, "SELECT count() FROM "+s.ch.Table("order_facts"))
-	var got string
-	query := "SELECT toString((product, version, status)) FROM " + s.ch.Table("orders")
-	if err := s.ch.Scan(t.Context(), query, &got); err != nil || got != "('Product-B',1,'accepted')" {
-		t.Errorf("got %s, %v", got, err)
+	f := func(facts uint64, want string) {
+		t.Helper()
+		s.eventually(t, facts, "SELECT count() FROM "+s.ch.Table("order_facts"))
+		var got string
+		query := "SELECT toString((product, version, status, failures, provision_seconds)) FROM " + s.ch.Table("orders")
+		if err := s.ch.Scan(t.Context(), query, &got); err != nil || got != want {
+			t.Errorf("got %s, %v, want %s", got, err, want)
+		}
 	}
+	s.tell(t, accepted("c1", "o1", "Product-A", 0), told("c1", "o1", 1, schemas.ProvisioningFailed, 10), told("c1", "o1", 1, schemas.ProvisioningSucceeded, 20))
+	f(3, "('Product-A',1,'ready',1,20)")
+	s.tell(t, &schemas.OrderCancelled{Envelope: head(30), Client: "c1", OrderID: "o1", Version: 2}, told("c1", "o1", 2, schemas.ProvisioningDeprovisioned, 40))
+	s.tell(t, accepted("c1", "o1", "Product-B", 50))
+	f(6, "('Product-B',1,'accepted',0,NULL)")
+	s.tell(t, told("c1", "o1", 1, schemas.ProvisioningSucceeded, 53))
+	f(7, "('Product-B',1,'ready',0,3)")
 }
 
 // TestOrdersSurviveCrashes lets a process die before and after each insert of facts that span two months.

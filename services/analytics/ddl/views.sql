@@ -76,7 +76,9 @@ SELECT
         last.1 = 'failed', 'failing',
         last.1 = 'abandoned', 'abandoned',
         'accepted') AS status,
-    placed, updated, ready, failures,
+    placed, updated,
+    arrayReduce('minOrNull', arrayFilter(t -> lives = 1 OR t >= placed, succeeded)) AS ready,
+    toUInt64(arrayCount(t -> lives = 1 OR t >= placed, failed)) AS failures,
     dateDiff('microsecond', placed, ready) / 1e6 AS provision_seconds,
     trace_id
 FROM
@@ -90,15 +92,16 @@ FROM
         argMaxIf(f.hardware, f.`offset`, f.kind IN ('order.accepted', 'order.changed')) AS hardware,
         argMaxIf(f.trace_id, f.`offset`, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS trace_id,
         argMaxIf(f.version, f.`offset`, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS version,
-        minIf(f.time, f.kind = 'order.accepted') AS placed,
+        countIf(f.kind = 'order.accepted') AS lives,
+        argMaxIf(f.time, f.`offset`, f.kind = 'order.accepted') AS placed,
         maxIf(f.time, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) AS updated,
-        minOrNullIf(f.time, f.state = 'succeeded') AS ready,
-        countIf(f.state = 'failed') AS failures,
+        groupArrayIf(f.time, f.state = 'succeeded') AS succeeded,
+        groupArrayIf(f.time, f.state = 'failed') AS failed,
         argMaxIf(toString(f.kind), f.`offset`, f.kind IN ('order.accepted', 'order.changed', 'order.cancelled')) = 'order.cancelled' AS cancelled,
         argMaxIf((toString(f.state), f.version), f.`offset`, f.topic = 'provisioning' AND f.state != 'abandon') AS last
     FROM {{.Table "order_facts"}} AS f
     GROUP BY client, order_id
-    HAVING countIf(f.kind = 'order.accepted') > 0
+    HAVING lives > 0
 );
 
 CREATE OR REPLACE VIEW {{.Public "clients"}}{{.OnCluster}} AS
