@@ -22,11 +22,12 @@ import (
 
 // pending interrupts Helm in the middle of an install and of an upgrade, as a kill of its process would, a moment ago.
 func pending(t *testing.T, p *place) {
+	charts := open(t)
 	o := backendtest.Order("cliente22", "pending")
 	interrupt := func(o backend.Order) {
 		t.Helper()
 		o.Parameters = map[string]string{"image": clustertest.Pull}
-		h := p.helm(t, cluster.Config{Rollout: time.Second})
+		h := p.helm(t, cluster.Config{Charts: charts, Rollout: time.Second})
 		for _, step := range h.Plan(o) {
 			if err := h.Do(t.Context(), o, step); err == nil && step == "release" {
 				t.Fatal("a module whose image cannot be pulled was released")
@@ -38,7 +39,7 @@ func pending(t *testing.T, p *place) {
 	}
 	recover := func(o backend.Order) {
 		t.Helper()
-		careful := p.helm(t, cluster.Config{Stale: time.Hour})
+		careful := p.helm(t, cluster.Config{Charts: charts, Stale: time.Hour})
 		bound, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		before := p.state(t)(o.Namespace)
@@ -48,7 +49,7 @@ func pending(t *testing.T, p *place) {
 		if after := p.state(t)(o.Namespace); after != before {
 			t.Errorf("what somebody may be working on was\n%s\nand is\n%s", before, after)
 		}
-		h := p.helm(t, cluster.Config{Stale: 5 * time.Second})
+		h := p.helm(t, cluster.Config{Charts: charts, Stale: 5 * time.Second})
 		for _, step := range h.Plan(o) {
 			if err := h.Do(t.Context(), o, step); err != nil {
 				t.Fatalf("%s: %v", step, err)
@@ -65,28 +66,46 @@ func pending(t *testing.T, p *place) {
 	recover(o)
 }
 
-// slow is a chart whose workload takes some seconds to become ready.
-func slow(t *testing.T) string {
+// edited returns a copy of a sample chart with texts in its files replaced: each "file", "from", "to".
+func edited(t *testing.T, edits ...[3]string) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../../../deploy/charts/product-a")); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(dir, "templates", "deployment.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
+	for _, e := range edits {
+		file := filepath.Join(dir, e[0])
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte(e[1])) {
+			t.Fatalf("%s has no %q", e[0], e[1])
+		}
+		if err := os.WriteFile(file, bytes.ReplaceAll(text, []byte(e[1]), []byte(e[2])), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	text = bytes.ReplaceAll(text, []byte("  progressDeadlineSeconds:"), []byte("  minReadySeconds: 5\n  progressDeadlineSeconds:"))
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return map[string]string{"Product-A": dir}
+}
+
+// slow is a chart whose workload takes some seconds to become ready.
+func slow(t *testing.T) map[string]string {
+	t.Helper()
+	return edited(t, [3]string{"templates/deployment.yaml", "  progressDeadlineSeconds:", "  minReadySeconds: 5\n  progressDeadlineSeconds:"})
+}
+
+// open is a chart that lets an order choose the image, as no chart of anybody's should.
+func open(t *testing.T) map[string]string {
+	t.Helper()
+	return edited(t,
+		[3]string{"templates/deployment.yaml", ".Values.image |", "default .Values.image .Values.parameters.image |"},
+		[3]string{"values.schema.json", `"properties": {}, `, `"properties": {"image": {"type": "string"}}, `})
 }
 
 // cutOff ends a call in the middle of an install, and of an upgrade. Helm's work goes on, and the next call finds it done.
 func cutOff(t *testing.T, p *place) {
-	h := p.helm(t, cluster.Config{Charts: map[string]string{"Product-A": slow(t)}})
+	h := p.helm(t, cluster.Config{Charts: slow(t)})
 	o := backendtest.Order("cliente24", "cut-off")
 	o.ID = "x_" // no label's value
 	for o.Version = 1; o.Version <= 2; o.Version++ {
@@ -133,7 +152,7 @@ func (p *place) waitForSecret(t *testing.T, namespace, labels string) {
 
 // blamed tells the workload's faults and the order's from the cluster's.
 func blamed(t *testing.T, p *place) {
-	h := p.helm(t, cluster.Config{Rollout: 2 * time.Second})
+	h := p.helm(t, cluster.Config{Charts: open(t), Rollout: 2 * time.Second})
 	o := backendtest.Order("cliente25", "blamed")
 	if err := h.Do(t.Context(), o, "namespace"); err != nil {
 		t.Fatal(err)
