@@ -86,7 +86,13 @@ func TestWhatIsToBeDone(t *testing.T) {
 	f("a:v2:0/0", a1, accepted("c", "a", 2, 12), progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0))
 	f("b:v1:0/0 a:v2:0/0", a1, b1, accepted("c", "a", 2, 12))
 	f("", a1, progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8))
-	f("a:v1:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0), progressed("c", "a", 1, schemas.ProvisioningAbandoned, 1, 8), intervened("c", "a", 1, schemas.InterventionRetry))
+	given := []schemas.Event{
+		a1, progressed("c", "a", 1, schemas.ProvisioningStep, 2, 0), progressed("c", "a", 1, schemas.ProvisioningAbandoned, 2, 8), intervened("c", "a", 1, schemas.InterventionRetry),
+	}
+	f("a:v1:0/0", given...)
+	f("a:v1:1/0", append(given, progressed("c", "a", 1, schemas.ProvisioningStep, 1, 0))...)
+	f("a:v1:3/0", append(given, progressed("c", "a", 1, schemas.ProvisioningStep, 3, 0))...) // told before retries began with the first step
+	f("a:v1:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningStep, 2, 0), progressed("c", "a", 1, schemas.ProvisioningFailed, 2, 3), intervened("c", "a", 1, schemas.InterventionRetry))
 	f("", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), intervened("c", "a", 1, schemas.InterventionRetry))
 	f("a:v2:0/0", a1, progressed("c", "a", 1, schemas.ProvisioningSucceeded, 3, 0), cancelled("c", "a", 2, 12))
 	gone := []schemas.Event{a1, cancelled("c", "a", 2, 12), progressed("c", "a", 2, schemas.ProvisioningDeprovisioned, 1, 0)}

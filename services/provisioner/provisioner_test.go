@@ -338,6 +338,35 @@ func TestFailuresAreRetriedCountedAndBounded(t *testing.T) {
 	}
 }
 
+// TestARetryMakesWhatIsGone lets what the first steps made disappear before the last one is tried: it fails until an operator retries.
+func TestARetryMakesWhatIsGone(t *testing.T) {
+	f := start(t)
+	var gone atomic.Bool
+	f.world.before = func(_ context.Context, o backend.Order, step string) error {
+		f.world.mu.Lock()
+		defer f.world.mu.Unlock()
+		if step == "three" && gone.CompareAndSwap(false, true) {
+			delete(f.world.made, name(o, "one"))
+		}
+		if step != "one" && f.world.made[name(o, "one")] == 0 {
+			return fmt.Errorf("what the first step made is gone: %w", backend.ErrUnready)
+		}
+		return nil
+	}
+	f.accept("c1", "a", 1)
+	f.run("p")
+	f.wait("a", 1, schemas.ProvisioningAbandoned)
+	looks := f.world.looks
+	f.intervene("c1", "a", 1, schemas.InterventionRetry)
+	told := f.wait("a", 1, schemas.ProvisioningSucceeded)
+	if got, want := states(told), "requested started step step failed failed failed failed abandoned step step step succeeded"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if one, two, looked := f.world.count("a/one"), f.world.count("a/two"), f.world.looks-looks; one != 2 || two != 1 || looked != 3 {
+		t.Errorf("step one was done %d times, step two %d times, after %d looks; want 2, 1 and 3", one, two, looked)
+	}
+}
+
 func TestAFailingOrderHoldsUpItsClientAlone(t *testing.T) {
 	f := start(t)
 	f.world.before = func(_ context.Context, o backend.Order, _ string) error {
