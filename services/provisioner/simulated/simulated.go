@@ -2,7 +2,8 @@
 // told to fail, so that everything around it can be seen and tested.
 //
 // What is under the folder: <namespace>/site.json, written whole or not at all, and .removed/<order> with the version that removed
-// an order. Steps take as long as Config.Pace says, a little more or less for each order.
+// an order. Steps take as long as Config.Pace says, a little more or less for each order. While there is a file [Down], every step
+// fails: so one can see what becomes of orders when a whole backend is away.
 //
 // A version that was overtaken, or removed, is not made any more: a provisioner that was stopped in the middle of an act, and
 // wakes up after another one has gone on, changes nothing.
@@ -26,6 +27,9 @@ import (
 
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
+
+// Down is the file in the folder that takes all sites down while it is there.
+const Down = ".down"
 
 // Config says where sites are and how they behave.
 type Config struct {
@@ -236,11 +240,21 @@ func (s *Simulated) work(ctx context.Context, o backend.Order) error {
 	}
 }
 
-// errTrouble is what a site that fails says.
-var errTrouble = errors.New("the image could not be pulled: registry timed out")
+var (
+	// errTrouble is what a site that fails says. The other sites are well.
+	errTrouble = fmt.Errorf("the image could not be pulled: registry timed out: %w", backend.ErrUnready)
+	// errDown is what every site says while the file Down is there: that is the backend's own fault.
+	errDown = errors.New("the sites are out of reach")
+)
 
-// trouble fails the last step of some orders.
+// trouble fails everything while the sites are down, and else the last step of some orders.
 func (s *Simulated) trouble(o backend.Order, step string) error {
+	switch _, err := os.Stat(filepath.Join(s.cfg.Dir, Down)); {
+	case err == nil:
+		return errDown
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("look whether the sites are down: %w", err)
+	}
 	if s.cfg.FailOneIn == 0 || number(o)%s.cfg.FailOneIn != 0 || step != plan[len(plan)-1] {
 		return nil
 	}

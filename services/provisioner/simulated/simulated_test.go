@@ -38,8 +38,12 @@ func TestSomeFail(t *testing.T) {
 		o := backendtest.Order("cliente", fmt.Sprint("n", n))
 		tries := 1
 		for ; tries <= 5; tries++ {
-			if s.Do(t.Context(), o, "rollout") == nil {
+			err := s.Do(t.Context(), o, "rollout")
+			if err == nil {
 				break
+			}
+			if !errors.Is(err, backend.ErrUnready) {
+				t.Fatalf("got %v, want that the others' sites are well", err)
 			}
 		}
 		switch {
@@ -51,6 +55,27 @@ func TestSomeFail(t *testing.T) {
 	}
 	if recovered < orders/20 || recovered > orders/5 || lost < orders/20 || lost > orders/5 {
 		t.Errorf("of %d orders %d recovered and %d were lost; one in ten of each is meant", orders, recovered, lost)
+	}
+}
+
+// TestTheSitesAreDown: that is the backend's fault, so it may open the breaker.
+func TestTheSitesAreDown(t *testing.T) {
+	dir := t.TempDir()
+	s := simulated.New(simulated.Config{Dir: dir})
+	o := backendtest.Order("cliente", "n")
+	down := filepath.Join(dir, simulated.Down)
+	if err := os.WriteFile(down, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var refusal *backend.Refusal
+	if err := s.Do(t.Context(), o, "namespace"); err == nil || errors.Is(err, backend.ErrUnready) || errors.As(err, &refusal) {
+		t.Errorf("got %v, want a failure of the backend's own", err)
+	}
+	if err := os.Remove(down); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Do(t.Context(), o, "namespace"); err != nil {
+		t.Error(err)
 	}
 }
 
