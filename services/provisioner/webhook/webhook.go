@@ -9,10 +9,11 @@
 //	Fieldlog-Signature: sha256=<hex of HMAC-SHA256 with the secret over "<timestamp>.<body>">
 //	traceparent: 00-<trace id>-<span id>-01
 //
-//	{"action":"do","step":"provision","order":{"id":...,"client":...,"namespace":...,"version":...}}
+//	{"action":"do","step":"provision","order":{"id":...,"client":...,"namespace":...,"version":...,"born":...}}
 //
-// The receiver refuses a version that is lower than one it has made of the order (409): it comes from a process that was stopped for a
-// while. It refuses requests whose signature does not fit or whose timestamp is older than it likes: see [Verify].
+// The receiver refuses what is older than what it has made, or removed, of the order (409): it comes from a process that was stopped for
+// a while. Older is what has a lower born, or the same and a lower version: an id that is used again, after its order was removed, is
+// another order, whose born is greater and whose versions begin with 1. It refuses requests whose signature does not fit or whose timestamp is older than it likes: see [Verify].
 //
 // # The answer
 //
@@ -20,6 +21,10 @@
 //   - check: 2xx with {"done":true} or {"done":false}. It must change nothing.
 //   - 409 with {"reason":"namespace_taken"}, or any other 4xx but 408, 425 and 429: refused for ever; {"reason","detail"} are told.
 //   - Everything else may pass: it is tried again.
+//
+// # Secrets
+//
+// The URL may hold some: a user, a path, a query. Errors, which clients can read, name its scheme and host alone.
 package webhook
 
 import (
@@ -40,7 +45,7 @@ import (
 
 // Config says whom to ask.
 type Config struct {
-	// URL gets every request. Required.
+	// URL gets every request. Required. It is told to nobody but its scheme and host.
 	URL string
 	// Secret signs them. Required; at least 16 bytes.
 	Secret []byte
@@ -53,7 +58,7 @@ func (c Config) Validate() error {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return fmt.Errorf("--webhook-url %q is no URL of HTTP", c.URL)
+		return errors.New("--webhook-url is no URL of HTTP")
 	case len(c.Secret) < 16:
 		return errors.New("--webhook-secret is shorter than 16 bytes")
 	}
@@ -63,6 +68,7 @@ func (c Config) Validate() error {
 // Webhook is the backend.
 type Webhook struct {
 	cfg    Config
+	whom   string // the URL without what may be secret
 	client *http.Client
 }
 
@@ -71,10 +77,14 @@ func New(cfg Config) (*Webhook, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, bare(err)
+	}
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 30 * time.Second
 	}
-	return &Webhook{cfg: cfg, client: &http.Client{
+	return &Webhook{cfg: cfg, whom: u.Scheme + "://" + u.Host, client: &http.Client{
 		Timeout:       cfg.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -136,6 +146,7 @@ type order struct {
 	Product     string            `json:"product"`
 	Parameters  map[string]string `json:"parameters,omitempty"`
 	Version     int32             `json:"version"`
+	Born        int64             `json:"born"`
 	TraceID     string            `json:"trace_id"`
 }
 
@@ -153,24 +164,33 @@ const maxAnswer = 64 << 10
 func (w *Webhook) ask(ctx context.Context, action string, o backend.Order, step string) (answer, error) {
 	req, err := w.request(ctx, action, o, step)
 	if err != nil {
-		return answer{}, fmt.Errorf("ask %s to %s: %w", w.cfg.URL, action, err)
+		return answer{}, fmt.Errorf("ask %s to %s: %w", w.whom, action, bare(err))
 	}
 	resp, err := w.client.Do(req)
 	if err != nil {
-		return answer{}, fmt.Errorf("ask %s to %s: %w", w.cfg.URL, action, err)
+		return answer{}, fmt.Errorf("ask %s to %s: %w", w.whom, action, bare(err))
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return answer{}, fmt.Errorf("read what %s answers: %w", w.cfg.URL, err)
+		return answer{}, fmt.Errorf("read what %s answers: %w", w.whom, err)
 	}
 	return w.read(resp, body, action)
+}
+
+// bare returns why a request failed without its URL, which net/http and net/url put before it.
+func bare(err error) error {
+	var of *url.Error
+	if errors.As(err, &of) {
+		return of.Err
+	}
+	return err
 }
 
 func (w *Webhook) request(ctx context.Context, action string, o backend.Order, step string) (*http.Request, error) {
 	body, err := json.Marshal(request{Action: action, Step: step, Order: order{
 		ID: o.ID, Client: o.Client, Namespace: o.Namespace, Environment: o.Environment, Archtype: o.Archtype,
-		Hardware: o.Hardware, Product: o.Product, Parameters: o.Parameters, Version: o.Version, TraceID: o.TraceID,
+		Hardware: o.Hardware, Product: o.Product, Parameters: o.Parameters, Version: o.Version, Born: o.Born, TraceID: o.TraceID,
 	}})
 	if err != nil {
 		return nil, err
@@ -200,16 +220,16 @@ func (w *Webhook) read(resp *http.Response, body []byte, action string) (answer,
 		said.wait = retryAfter(resp)
 		return said, nil
 	case status/100 == 2 && action == "check" && !parsed:
-		return answer{}, fmt.Errorf("%s answers %q, which is no JSON", w.cfg.URL, body)
+		return answer{}, fmt.Errorf("%s answers %q, which is no JSON", w.whom, body)
 	case status/100 == 2:
 		return said, nil
 	case status/100 == 4 && status != http.StatusRequestTimeout && status != http.StatusTooEarly && status != http.StatusTooManyRequests:
 		if said.Reason == "" {
 			said.Reason = "refused"
 		}
-		return said, backend.Refuse(said.Reason, "%s answers %s: %s", w.cfg.URL, resp.Status, said.Detail)
+		return said, backend.Refuse(said.Reason, "%s answers %s: %s", w.whom, resp.Status, said.Detail)
 	}
-	return said, fmt.Errorf("%s answers %s: %s", w.cfg.URL, resp.Status, said.Detail)
+	return said, fmt.Errorf("%s answers %s: %s", w.whom, resp.Status, said.Detail)
 }
 
 // retryAfter is when to ask again: from a second to a minute.

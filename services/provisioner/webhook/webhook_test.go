@@ -26,13 +26,20 @@ type receiver struct {
 
 	mu      sync.Mutex
 	modules map[string]module
+	removed map[string]module // by order
 	keys    map[string]bool
 	busy    int // so many answers of 202 come first
 }
 
 type module struct {
 	Client, Order string
+	Born          int64
 	Version       int
+}
+
+// after tells whether what is here is newer than what is asked.
+func (m module) after(born int64, version int) bool {
+	return m.Born > born || m.Born == born && m.Version > version
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
@@ -46,6 +53,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		Order        struct {
 			ID, Client, Namespace string
 			Version               int
+			Born                  int64
 		}
 	}
 	if err := json.Unmarshal(body, &asked); err != nil {
@@ -65,22 +73,25 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch {
 	case asked.Action == "check":
 		fmt.Fprintf(w, `{"done":%v}`, there && mine && had.Version == o.Version)
-	case asked.Action == "remove" && mine:
-		delete(r.modules, o.Namespace)
+	case asked.Action == "remove":
+		r.removed[o.ID] = module{o.Client, o.ID, o.Born, o.Version}
+		if mine {
+			delete(r.modules, o.Namespace)
+		}
 	case asked.Action == "do" && there && !mine:
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprint(w, `{"reason":"namespace_taken","detail":"it is another client's"}`)
-	case asked.Action == "do" && had.Version > o.Version:
+	case asked.Action == "do" && (had.after(o.Born, o.Version) || r.removed[o.ID].after(o.Born, o.Version)):
 		w.WriteHeader(http.StatusConflict)
 		fmt.Fprint(w, `{"reason":"overtaken","detail":"a later version is here"}`)
 	case asked.Action == "do":
-		r.modules[o.Namespace] = module{o.Client, o.ID, o.Version}
+		r.modules[o.Namespace] = module{o.Client, o.ID, o.Born, o.Version}
 	}
 }
 
 func start(t *testing.T) (*receiver, *webhook.Webhook) {
 	t.Helper()
-	r := &receiver{t: t, modules: map[string]module{}, keys: map[string]bool{}}
+	r := &receiver{t: t, modules: map[string]module{}, removed: map[string]module{}, keys: map[string]bool{}}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
 	w, err := webhook.New(webhook.Config{URL: server.URL, Secret: secret})
@@ -117,6 +128,61 @@ func TestTheSameStepHasTheSameKey(t *testing.T) {
 	if len(r.keys) != 2 {
 		t.Errorf("got keys %v, want one a version", r.keys)
 	}
+}
+
+// TestAnIDThatIsUsedAgain makes an order, removes it, and makes another one with its id. What comes late of the first is refused.
+func TestAnIDThatIsUsedAgain(t *testing.T) {
+	_, w := start(t)
+	first := backendtest.Order("c", "n")
+	first.Born, first.Version = 10, 2
+	removal, second := first, first
+	removal.Version = 3
+	second.Born, second.Version = 300, 1
+	do := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	do("make the first", w.Do(t.Context(), first, "provision"))
+	do("remove it", w.Remove(t.Context(), removal))
+	do("make the second", w.Do(t.Context(), second, "provision"))
+	if err := w.Do(t.Context(), first, "provision"); err == nil {
+		t.Error("the first was made over the second")
+	}
+}
+
+// TestTheURLIsASecret lets every kind of answer, and none, fail: what is told names the host alone.
+func TestTheURLIsASecret(t *testing.T) {
+	f := func(address string) {
+		t.Helper()
+		w, err := webhook.New(webhook.Config{URL: address, Secret: secret})
+		if err == nil {
+			o := backendtest.Order("c", "n")
+			err = w.Do(t.Context(), o, "provision")
+			_, looked := w.Done(t.Context(), o, "provision")
+			err = errors.Join(err, looked)
+		}
+		if err == nil || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("got %q, want an error that hides the URL", err)
+		}
+	}
+	g := func(answer http.HandlerFunc) {
+		t.Helper()
+		server := httptest.NewServer(answer)
+		defer server.Close()
+		f(strings.Replace(server.URL, "http://", "http://hidden:hidden@", 1) + "/hidden?token=hidden")
+	}
+	g(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	g(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	g(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "no JSON") })
+	g(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	g(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100") // more than comes
+	})
+	f("http://hidden:hidden@127.0.0.1:1/hidden?token=hidden")
+	f("ftp://hidden:hidden@host/hidden")
+	f("http://host:hidden/%zz")
 }
 
 func TestABusyReceiverIsAskedAgain(t *testing.T) {
