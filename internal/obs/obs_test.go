@@ -82,6 +82,18 @@ func TestServe(t *testing.T) {
 	if err := json.NewDecoder(res.Body).Decode(&body); err != nil || body.Status != "OK" {
 		t.Errorf("got %+v, %v", body, err)
 	}
+	other, err := http.NewRequest(http.MethodGet, "http://"+listener.Addr().String()+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Host = "evil.example"
+	if res, err = http.DefaultClient.Do(other); err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under a name that points here: got %d, want 421", res.StatusCode)
+	}
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("got %v, want a clean end", err)

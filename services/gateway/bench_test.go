@@ -30,7 +30,7 @@ func BenchmarkHandler(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					recorder := httptest.NewRecorder()
-					f.ServeHTTP(recorder, httptest.NewRequest("POST", "/v1/telemetry", strings.NewReader(text)))
+					f.ServeHTTP(recorder, asked("POST", "/v1/telemetry", text))
 					if recorder.Code != http.StatusOK {
 						b.Fatal(recorder.Code, recorder.Body)
 					}

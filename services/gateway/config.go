@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/fieldlog/fieldlog/internal/loopback"
 	"github.com/fieldlog/fieldlog/projections/clients"
 	"github.com/fieldlog/fieldlog/projections/duplicates"
 	"github.com/fieldlog/fieldlog/services/gateway/jsonscan"
@@ -16,7 +17,7 @@ import (
 type Config struct {
 	// Listen is host:port. Default 127.0.0.1:8080. Off loopback a token is required.
 	Listen string
-	// Tokens are the access tokens, any of which a request must bring; none lets everybody in, on loopback only.
+	// Tokens are the access tokens, any of which a request must bring; none lets everybody in on this machine, on loopback only.
 	Tokens []string
 	// Host is this machine's name, given to reports that tell none.
 	Host string
@@ -138,13 +139,8 @@ func (c Config) Validate() error {
 			return errors.New("an access token is shorter than 16 characters: change --gateway-token or --gateway-token-file")
 		}
 	}
-	if len(c.Tokens) == 0 && !isLoopback(host) {
+	if len(c.Tokens) == 0 && !loopback.Is(host) {
 		return fmt.Errorf("--listen %q is open to other machines, which needs an access token: set --gateway-token-file (or FIELDLOG_GATEWAY_TOKEN_FILE), or listen on 127.0.0.1", c.Listen)
 	}
 	return c.Retries.Validate()
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -19,6 +19,7 @@
 //   - Nothing is logged or allocated per reading.
 //   - CloudEvents of any type whose Avro schema is registered beforehand are taken under the same promises, and every topic can be
 //     read as JSON. A named group goes on behind what it has acknowledged: a record may be read again, none is skipped.
+//   - A page of another site that a browser shows changes nothing here. Without access tokens it reads nothing either, under whatever name.
 //   - Readers are bounded in number and memory. One that takes nothing for a minute is cut off; none holds up the end of the gateway.
 //
 // JSON reports on POST /v1/telemetry, InfluxDB's line protocol on POST /api/v2/write and /write, CloudEvents on POST /v1/events,
@@ -72,6 +73,7 @@ type Gateway struct {
 	receipts *receipts
 	retries  *retries
 	mux      *http.ServeMux
+	origins  *http.CrossOriginProtection
 	routes   []string
 	listener net.Listener
 }
@@ -85,6 +87,7 @@ func New(cfg Config, log Log, logger *slog.Logger, reg prometheus.Registerer, ga
 	g := &Gateway{
 		cfg: cfg, log: log, logger: logger, metrics: newMetrics(reg), gatherer: gatherer,
 		tokens: hashed(cfg.Tokens), flight: semaphore.NewWeighted(cfg.MaxInFlight), mux: http.NewServeMux(),
+		origins: http.NewCrossOriginProtection(),
 	}
 	g.receipts = newReceipts(cfg, log, logger, g.metrics)
 	g.retries = &retries{log: log, limits: cfg.Retries.WithDefaults(), logger: logger}
@@ -111,6 +114,11 @@ func (g *Gateway) Addr() string { return g.listener.Addr().String() }
 
 // ServeHTTP implements http.Handler. What it takes counts in receipts once Run has begun.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if foreign := g.foreign(r); foreign != nil {
+		g.unread(w)
+		foreign.write(w)
+		return
+	}
 	g.mux.ServeHTTP(w, r)
 }
 

@@ -42,10 +42,17 @@ func startOn(t testing.TB, cluster *eventlogtest.Cluster, cfg gateway.Config) *f
 	return &fixture{Gateway: g, cluster: cluster, log: log, registry: registry}
 }
 
+// asked is a request from this machine.
+func asked(method, target, body string) *http.Request {
+	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	r.Host = "127.0.0.1:8080"
+	return r
+}
+
 // do sends a request and returns status, body and headers.
 func (f *fixture) do(t testing.TB, method, target, body string, headers ...string) (int, string, http.Header) {
 	t.Helper()
-	req := httptest.NewRequest(method, target, strings.NewReader(body))
+	req := asked(method, target, body)
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
@@ -193,6 +200,41 @@ func TestUnknownFieldsAreCountedOrRefused(t *testing.T) {
 	if status, body, _ := start(t, strict).do(t, "POST", "/v1/telemetry", extra); status != 400 || !strings.Contains(body, "colour") {
 		t.Errorf("strict: got %d %s", status, body)
 	}
+}
+
+// TestAPageOfAnotherSiteDoesNothing: where nobody is asked who he is, whoever looks at such a page would be made to order.
+func TestAPageOfAnotherSiteDoesNothing(t *testing.T) {
+	guarded := selling
+	guarded.Tokens = []string{"a-token-of-some-length"}
+	open, closed := start(t, selling), start(t, guarded)
+	g := func(f *fixture, method, target, host string, want int, headers ...string) {
+		t.Helper()
+		r := asked(method, target, original)
+		r.Host = host
+		for i := 0; i+1 < len(headers); i += 2 {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+		w := httptest.NewRecorder()
+		f.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s %s at %s %v: got %d %s, want %d", method, target, host, headers, w.Code, w.Body, want)
+		}
+	}
+	ways := []string{"POST /v1/orders", "PUT /v1/orders/o", "DELETE /v1/orders/o", "POST /v1/orders/o/retry", "POST /v1/orders/o/abandon", "POST /v1/events", "POST /v1/telemetry", "POST /write?db=c"}
+	for _, way := range ways {
+		method, path, _ := strings.Cut(way, " ")
+		g(open, method, path, "127.0.0.1:8080", 403, "Sec-Fetch-Site", "cross-site", "Content-Type", "text/plain")
+		g(open, method, path, "localhost:8080", 403, "Origin", "http://evil.example")
+		g(open, method, path, "evil.example:8080", 421, "Sec-Fetch-Site", "same-origin") // a name that was made to point here
+		g(closed, method, path, "door.example", 403, "Sec-Fetch-Site", "cross-site", "Authorization", "Bearer a-token-of-some-length")
+	}
+	g(open, "GET", "/v1/topics/telemetry/events", "evil.example:8080", 421)
+	g(open, "GET", "/metrics", "evil.example:8080", 421)
+	if inputs, _ := open.inputs(t); len(inputs) != 0 {
+		t.Errorf("got inputs %v, want none", inputs)
+	}
+	g(open, "POST", "/v1/orders", "localhost:8080", 202)
+	g(closed, "POST", "/v1/orders", "door.example", 202, "Authorization", "Bearer a-token-of-some-length")
 }
 
 func TestTokens(t *testing.T) {

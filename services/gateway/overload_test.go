@@ -30,12 +30,12 @@ func TestALogThatDoesNotConfirmGives503(t *testing.T) {
 	}
 	cluster.Silence(t)
 	recorder := httptest.NewRecorder()
-	g.ServeHTTP(recorder, httptest.NewRequest("POST", "/v1/telemetry", strings.NewReader(good)))
+	g.ServeHTTP(recorder, asked("POST", "/v1/telemetry", good))
 	if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" || !strings.Contains(recorder.Body.String(), "same event_id") {
 		t.Errorf("got %d %v %s", recorder.Code, recorder.Header(), recorder.Body)
 	}
 	recorder = httptest.NewRecorder()
-	g.ServeHTTP(recorder, httptest.NewRequest("POST", "/write?db=c", strings.NewReader("m,device=d v=1")))
+	g.ServeHTTP(recorder, asked("POST", "/write?db=c", "m,device=d v=1"))
 	if recorder.Code != http.StatusServiceUnavailable || recorder.Header().Get("Retry-After") == "" {
 		t.Errorf("line protocol: got %d %v %s", recorder.Code, recorder.Header(), recorder.Body)
 	}
@@ -92,7 +92,7 @@ func TestAStalledBodyGives408(t *testing.T) {
 	server := httptest.NewServer(start(t, cfg)) // which has no bound of its own on the header
 	t.Cleanup(server.Close)
 	conn, answers := dial(t, server.Listener.Addr().String())
-	fmt.Fprintf(conn, "POST /v1/telemetry HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(good), good[:30])
+	fmt.Fprintf(conn, "POST /v1/telemetry HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", len(good), good[:30])
 	resp, err := http.ReadResponse(answers, nil)
 	if err != nil || resp.StatusCode != http.StatusRequestTimeout {
 		t.Fatalf("got %v %v, want 408", resp, err)
@@ -101,6 +101,29 @@ func TestAStalledBodyGives408(t *testing.T) {
 	if !strings.Contains(string(body), "stalled") {
 		t.Errorf("got %s", body)
 	}
+}
+
+// TestAStalledBodyThatIsRefusedUnread: the server reads some of the body before it answers.
+func TestAStalledBodyThatIsRefusedUnread(t *testing.T) {
+	cfg := future
+	cfg.HeaderTimeout = 100 * time.Millisecond
+	open := httptest.NewServer(start(t, cfg)) // which has no bound of its own on the header
+	t.Cleanup(open.Close)
+	cfg.Tokens = []string{"a-token-of-some-length"}
+	closed := httptest.NewServer(start(t, cfg))
+	t.Cleanup(closed.Close)
+	f := func(server *httptest.Server, path, host string, want int) {
+		t.Helper()
+		conn, answers := dial(t, server.Listener.Addr().String())
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", path, host, len(good), good[:30])
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil || resp.StatusCode != want {
+			t.Errorf("%s at %s: got %v %v, want %d", path, host, resp, err, want)
+		}
+	}
+	f(open, "/v1/telemetry", "evil.example", http.StatusMisdirectedRequest)
+	f(open, "/nothing", "localhost", http.StatusNotFound)
+	f(closed, "/v1/telemetry", "localhost", http.StatusUnauthorized)
 }
 
 func TestAStalledHeaderIsCutOff(t *testing.T) {
@@ -118,7 +141,7 @@ func TestAStalledHeaderIsCutOff(t *testing.T) {
 func TestARequestUnderWayIsAnsweredWhenTheGatewayStops(t *testing.T) {
 	addr, stop := serve(t, future)
 	conn, answers := dial(t, addr)
-	fmt.Fprintf(conn, "POST /v1/telemetry HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(good))
+	fmt.Fprintf(conn, "POST /v1/telemetry HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(good))
 	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100") { // it is being served now
 		t.Fatalf("got %q %v", line, err)
 	}

@@ -69,6 +69,7 @@ func (g *Gateway) guarded(origin string, serve func(http.ResponseWriter, *http.R
 		if g.allowed(r) {
 			code = serve(w, r)
 		} else {
+			g.unread(w)
 			refuseAccess(w, origin)
 		}
 		g.metrics.requests.WithLabelValues(origin, strconv.Itoa(code)).Inc()
@@ -108,6 +109,7 @@ func (g *Gateway) fallback(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "Fieldlog gateway\n\n  %s\n", strings.Join(g.routes, "\n  "))
 		return
 	}
+	g.unread(w)
 	if methods := g.methodsAt(r.URL.Path); len(methods) > 0 {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		newProblem(http.StatusMethodNotAllowed, fmt.Sprintf("%s takes %s, not %s", r.URL.Path, strings.Join(methods, " or "), r.Method)).write(w)

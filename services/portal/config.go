@@ -10,6 +10,7 @@ import (
 
 	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/loopback"
 	"github.com/fieldlog/fieldlog/internal/products"
 	"github.com/fieldlog/fieldlog/internal/story"
 )
@@ -62,7 +63,7 @@ func (c Config) Validate() error {
 	if err != nil {
 		return fmt.Errorf("--portal-listen %q is not host:port: %w", c.Listen, err)
 	}
-	if c.Users == "" && !isLoopback(host) {
+	if c.Users == "" && !loopback.Is(host) {
 		return fmt.Errorf("--portal-listen %q is reachable from outside: name who may log in with --portal-users", c.Listen)
 	}
 	if at, err := url.Parse(c.Gateway); err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
@@ -77,14 +78,6 @@ func (c Config) Validate() error {
 		return errors.New("the portal waits at most 30 s for a decision")
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // Sources is what the portal looks at beside the gateway.

@@ -3,13 +3,13 @@ package portal
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/fieldlog/fieldlog/internal/loopback"
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
@@ -148,12 +148,8 @@ func fail(status int, detail string) error { return &failure{status, detail} }
 // enter finds out who it is, and sends those away who may not use the page.
 func (v *visit) enter(who access) error {
 	known := v.identify()
-	host := v.r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
 	switch {
-	case v.portal.users == nil && !isLoopback(strings.Trim(host, "[]")):
+	case v.portal.users == nil && !loopback.Asked(v.r):
 		// A page of another site whose name points at this machine could act for whoever looks at it.
 		return fail(http.StatusMisdirectedRequest, "Without a login the portal answers under 127.0.0.1 and localhost only. Name who may log in with --portal-users.")
 	case who == open || known && (who == see || v.user.Role == RoleOperator):

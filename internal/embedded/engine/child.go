@@ -18,6 +18,7 @@ import (
 
 	"github.com/fieldlog/fieldlog/internal/embedded/engine/chdb"
 	"github.com/fieldlog/fieldlog/internal/embedded/engine/wire"
+	"github.com/fieldlog/fieldlog/internal/loopback"
 )
 
 // ServeConfig is what the child process needs.
@@ -66,7 +67,7 @@ func Serve(ctx context.Context, cfg ServeConfig, logger *slog.Logger) error {
 		return errors.Join(fmt.Errorf("listen for ClickHouse clients: %w", err), db.Close())
 	}
 	server := &http.Server{
-		Handler:           wire.New(cfg.Wire, db, logger),
+		Handler:           loopback.Names(listener, wire.New(cfg.Wire, db, logger)),
 		ReadHeaderTimeout: 10 * time.Second,
 		WriteTimeout:      15 * time.Minute, // the handler moves it on with each piece of an answer
 		IdleTimeout:       2 * time.Minute,

@@ -104,6 +104,23 @@ func TestPasswordIsAsked(t *testing.T) {
 	f(200, "X-ClickHouse-User", "default", "X-ClickHouse-Key", "secret")
 }
 
+func TestANameThatWasMadeToPointHereReadsNothing(t *testing.T) {
+	e := start(t, t.TempDir())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL()+"/?query=SELECT+1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Host = "evil.example"
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("got %d, want 421", resp.StatusCode)
+	}
+}
+
 func TestAClientThatGoesAwayInsertsNothing(t *testing.T) {
 	e := start(t, t.TempDir())
 	post(t, e, url.Values{"query": {"CREATE TABLE r (a UInt64) ENGINE=MergeTree ORDER BY a"}}, nil)

@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"github.com/fieldlog/fieldlog/internal/loopback"
 )
 
 // Config says where the registry listens and where its topic is.
@@ -68,7 +70,7 @@ func (r *Registry) Start(ctx context.Context) error {
 		return fmt.Errorf("listen for registry clients: %w; change --registry-listen", err)
 	}
 	r.addr = listener.Addr().String()
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second}
+	r.server = &http.Server{Handler: loopback.Guard(listener, r), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second}
 	r.served = make(chan error, 1)
 	go func() { r.served <- r.server.Serve(listener) }()
 	return nil

@@ -95,6 +95,34 @@ func TestIdsSurviveARestart(t *testing.T) {
 	}
 }
 
+func TestAPageOfAnotherSiteDoesNothing(t *testing.T) {
+	r, client := start(t, cluster(t))
+	f := func(method, path, host, site string, want int) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, r.URL()+path, strings.NewReader(`{"compatibility":"NONE"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		req.Header.Set("Sec-Fetch-Site", site)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s %s at %s from %s: got %d, want %d", method, path, host, site, resp.StatusCode, want)
+		}
+	}
+	f("PUT", "/config", "127.0.0.1", "cross-site", http.StatusForbidden)
+	f("PUT", "/config", "evil.example", "same-origin", http.StatusMisdirectedRequest)
+	f("GET", "/subjects", "evil.example", "same-origin", http.StatusMisdirectedRequest)
+	f("GET", "/subjects", "localhost", "none", http.StatusOK)
+	if c := client.Compatibility(t.Context()); c[0].Err != nil || c[0].Level == sr.CompatNone {
+		t.Errorf("compatibility is %v", c[0])
+	}
+}
+
 func TestAnIncompatibleSchemaIsRefused(t *testing.T) {
 	_, client := start(t, cluster(t))
 	ctx := t.Context()
