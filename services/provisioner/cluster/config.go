@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -19,7 +21,7 @@ type Config struct {
 	Context string
 	// Templates hold a file a product, for Kubernetes. Default: those that come with the program.
 	Templates fs.FS
-	// Charts hold a chart a product, for Helm: product -> folder, archive or oci:// reference.
+	// Charts hold a chart a product, for Helm: product -> folder, archive, or oci:// reference with a version or a digest.
 	Charts map[string]string
 	// Rollout bounds the wait for a workload to become ready. Default 5 min.
 	Rollout time.Duration
@@ -47,7 +49,23 @@ func (c Config) Validate() error {
 	if c.Rollout < 0 || c.Stale < 0 {
 		return errors.New("--kubernetes-rollout is positive")
 	}
+	for product, chart := range c.Charts {
+		if strings.HasPrefix(chart, "oci://") && !pinned(chart) {
+			return fmt.Errorf("settings.chart of product %q: %s names no version, such as %s:1.2.3: the newest may be another one at each try", product, chart, chart)
+		}
+	}
 	return nil
+}
+
+// pinned tells whether a reference to a chart in a registry means the same chart at every try: it has a digest, or a whole version.
+func pinned(reference string) bool {
+	last := reference[strings.LastIndexByte(reference, '/')+1:]
+	if _, digest, has := strings.Cut(last, "@"); has {
+		return digest != ""
+	}
+	_, tag, _ := strings.Cut(last, ":")
+	_, err := semver.StrictNewVersion(tag)
+	return err == nil
 }
 
 // loader finds the cluster's address and our credentials.

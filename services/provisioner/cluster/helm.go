@@ -12,6 +12,7 @@ import (
 	"helm.sh/helm/v4/pkg/chart/common/util"
 	"helm.sh/helm/v4/pkg/chart/loader"
 	"helm.sh/helm/v4/pkg/cli"
+	"helm.sh/helm/v4/pkg/registry"
 	"helm.sh/helm/v4/pkg/release/common"
 	release "helm.sh/helm/v4/pkg/release/v1"
 
@@ -44,6 +45,7 @@ type Helm struct {
 	cfg       Config
 	logger    *slog.Logger
 	namespace namespace
+	registry  []registry.ClientOption // how chart registries are asked
 }
 
 // releaseName is that of every release: there is one in a namespace.

@@ -34,11 +34,12 @@ type releases struct {
 func (h *Helm) open(o backend.Order) (*releases, error) {
 	flags := genericclioptions.NewConfigFlags(false)
 	flags.KubeConfig, flags.Context, flags.Namespace = &h.cfg.Kubeconfig, &h.cfg.Context, &o.Namespace
-	helm := action.NewConfiguration(action.ConfigurationSetLogger(h.logger.Handler()))
+	logger := h.logger.With("trace_id", o.TraceID, "client", o.Client, "order", o.ID) // for what Helm itself says
+	helm := action.NewConfiguration(action.ConfigurationSetLogger(logger.Handler()))
 	if err := helm.Init(flags, o.Namespace, "secret"); err != nil {
 		return nil, fmt.Errorf("open the releases of %q: %w", o.Namespace, err)
 	}
-	oci, err := registry.NewClient(registry.ClientOptWriter(io.Discard))
+	oci, err := registry.NewClient(append(h.registry, registry.ClientOptWriter(io.Discard))...)
 	if err != nil {
 		return nil, fmt.Errorf("make a client for chart registries: %w", err)
 	}
