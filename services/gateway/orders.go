@@ -307,7 +307,12 @@ func (o *ordering) decision(answer <-chan schemas.Event) schemas.Event {
 	case <-timeout.C:
 	case <-o.r.Context().Done():
 	}
-	return nil
+	select {
+	case fact := <-answer: // it came at the same time
+		return fact
+	default:
+		return nil
+	}
 }
 
 // answer writes what became of the input: 202 while it is not decided, 201 for a new order, 200 for a changed or cancelled one, and

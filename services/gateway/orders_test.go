@@ -259,7 +259,7 @@ func TestTheDecisionIsAnswered(t *testing.T) {
 	answer := func(fact schemas.Event, want int, part, tag string) {
 		t.Helper()
 		book.fact = fact
-		code, body, header := f.do(t, "POST", "/v1/orders?wait=1ms", `{"client":"c1","namespace":"n1","environment":"dev","archtype":"SaaS","hardware":"Shared","product":"Product-A","event_id":"e1"}`)
+		code, body, header := f.do(t, "POST", "/v1/orders?wait=1ns", `{"client":"c1","namespace":"n1","environment":"dev","archtype":"SaaS","hardware":"Shared","product":"Product-A","event_id":"e1"}`)
 		if code != want || !strings.Contains(body, part) || header.Get("ETag") != tag || book.expected != "e1" {
 			t.Errorf("got %d %s %v, want %d with %s", code, body, header, want, part)
 		}
