@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/internal/offsets"
 	"github.com/fieldlog/fieldlog/schemas"
 	"github.com/fieldlog/fieldlog/services/analytics"
 )
@@ -86,6 +87,26 @@ func TestEveryDifferenceIsNamed(t *testing.T) {
 }
 
 // TestWhatTheLogLosesIsNamed deletes records that are claimed and stored.
+func TestWhatIsMissingAcrossHoursIsNamedOnce(t *testing.T) {
+	r := &Result{}
+	missing := Difference{Kind: Missing, Table: "readings", Topic: "telemetry", Partition: 3}
+	other := missing
+	other.Partition = 4
+	r.name(missing, offsets.Set{{First: 2, Next: 4}, {First: 7, Next: 10}})
+	r.name(other, offsets.Set{{First: 9, Next: 10}})
+	r.name(missing, offsets.Set{{First: 10, Next: 12}, {First: 13, Next: 14}}) // of the next hour
+	r.name(missing, offsets.Set{{First: 14, Next: 15}})
+	var got []string
+	for _, d := range r.Differences {
+		got = append(got, d.String())
+	}
+	const here, there = "missing in ClickHouse: telemetry/3@%s (readings)", "missing in ClickHouse: telemetry/4@9-9 (readings)"
+	want := []string{fmt.Sprintf(here, "2-3"), fmt.Sprintf(here, "7-11"), there, fmt.Sprintf(here, "13-14")}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestWhatTheLogLosesIsNamed(t *testing.T) {
 	s := newStand(t)
 	s.flow(600)

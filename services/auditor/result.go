@@ -91,6 +91,7 @@ type Result struct {
 	// Differences are named in order, the first maxNamed of them; More counts the rest.
 	Differences []Difference
 	More        int
+	named       map[Difference]int // the last of a kind, table and partition (its range is left out), by its place in Differences
 	// Notes say what could not be compared, and why.
 	Notes []string
 	// Pending is when the oldest record that is not stored yet was appended; zero if there is none.
@@ -107,14 +108,25 @@ func (r *Result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
-// name adds a difference for each range of a set.
+// name adds a difference for each range of a set. One that begins where the last of its kind ended, in the hour before, makes that
+// longer.
 func (r *Result) name(d Difference, set offsets.Set) {
+	d.Range = eventlog.Range{}
+	kind := d
 	for _, d.Range = range set {
-		if len(r.Differences) >= maxNamed {
+		last, known := r.named[kind]
+		switch {
+		case known && r.Differences[last].Range.Next == d.Range.First:
+			r.Differences[last].Range.Next = d.Range.Next
+		case len(r.Differences) >= maxNamed:
 			r.More++
-			continue
+		default:
+			if r.named == nil {
+				r.named = map[Difference]int{}
+			}
+			r.named[kind] = len(r.Differences)
+			r.Differences = append(r.Differences, d)
 		}
-		r.Differences = append(r.Differences, d)
 	}
 }
 
