@@ -37,17 +37,19 @@ func (o *offset) commit(t *testing.T, admin *kadm.Client, n int) error {
 func TestWhatWasAcknowledgedSurvivesAFullDisk(t *testing.T) {
 	disk := smalldisk.New(t, 48<<20)
 	addr, kill := child(t, disk.Dir, "BROKER_TEST_MIN_FREE=16777216")
-	producer := client(t, addr, kgo.RecordDeliveryTimeout(time.Second), kgo.DefaultProduceTopic("t"), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	plain := []kgo.Opt{kgo.DefaultProduceTopic("t"), kgo.ProducerBatchCompression(kgo.NoCompression())}
+	producer := client(t, addr, plain...)
+	impatient := client(t, addr, append(plain, kgo.RecordDeliveryTimeout(time.Second))...) // for what is refused
 	admin := kadm.NewClient(producer)
 	if _, err := admin.CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
 		t.Fatal(err)
 	}
 	acknowledged := map[string]string{}
 	// produce produces until a record is refused, or n are in.
-	produce := func(what string, n int) error {
+	produce := func(by *kgo.Client, what string, n int) error {
 		for i := range n {
 			value := fmt.Sprint(what, " ", i, string(make([]byte, 100<<10)))
-			r, err := producer.ProduceSync(t.Context(), kgo.StringRecord(value)).First()
+			r, err := by.ProduceSync(t.Context(), kgo.StringRecord(value)).First()
 			if err != nil {
 				return err
 			}
@@ -56,11 +58,11 @@ func TestWhatWasAcknowledgedSurvivesAFullDisk(t *testing.T) {
 		return nil
 	}
 	var o offset
-	if err := errors.Join(produce("before", 10), o.commit(t, admin, 10)); err != nil {
+	if err := errors.Join(produce(producer, "before", 10), o.commit(t, admin, 10)); err != nil {
 		t.Fatal(err)
 	}
 	disk.Fill(t, 8<<20)
-	if err := produce("meanwhile", 10); err == nil {
+	if err := produce(impatient, "meanwhile", 10); err == nil {
 		t.Error("with 8 MiB free a produce was taken")
 	}
 	if err := o.commit(t, admin, 10); err != nil {
@@ -71,10 +73,10 @@ func TestWhatWasAcknowledgedSurvivesAFullDisk(t *testing.T) {
 		t.Errorf("on a full disk a commit got %v, want KAFKA_STORAGE_ERROR", err)
 	}
 	disk.Clear(t)
-	if err := errors.Join(produce("again", 10), o.commit(t, admin, 10)); err != nil { // without a restart
+	if err := errors.Join(produce(producer, "again", 10), o.commit(t, admin, 10)); err != nil { // without a restart
 		t.Errorf("with room again: %v", err)
 	}
-	if err := produce("as fast as it can", 1000); err == nil { // 100 MB do not fit
+	if err := produce(impatient, "as fast as it can", 1000); err == nil { // 100 MB do not fit
 		t.Error("a full disk took everything")
 	}
 	if free, err := disk.Free(); err != nil || free < 15<<20 {
@@ -91,7 +93,7 @@ func TestWhatWasAcknowledgedSurvivesAFullDisk(t *testing.T) {
 	if at, _ := got.Lookup("t", 0); at.At != o.acknowledged {
 		t.Errorf("the committed offset is %d, acknowledged was %d", at.At, o.acknowledged)
 	}
-	if err := produce("after", 3); err != nil {
+	if err := produce(producer, "after", 3); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 }
