@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/fieldlog/fieldlog/internal/freeport"
 )
 
 // brokers is how many there are: the fewest that replicate three times.
@@ -54,7 +56,7 @@ func newCluster(ctx context.Context, p packages, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("folder of the engines: %w", err)
 	}
-	ports, err := freePorts(ctx, 3*brokers+1)
+	ports, err := freeport.Addresses(ctx, 3*brokers+1)
 	if err != nil {
 		return nil, err
 	}

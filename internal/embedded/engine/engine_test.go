@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	if dir := os.Getenv("ENGINE_TEST_PARENT"); dir != "" {
-		fmt.Fprintln(os.Stderr, serveParent(dir, os.Getenv("ENGINE_TEST_LIBRARY"), "127.0.0.1:0"))
+		fmt.Fprintln(os.Stderr, serveParent(dir, os.Getenv("ENGINE_TEST_LIBRARY"), os.Getenv("ENGINE_TEST_ADDR")))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())

@@ -13,7 +13,6 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -28,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/fieldlog/fieldlog/internal/freeport"
 	"github.com/fieldlog/fieldlog/internal/pause"
 )
 
@@ -61,16 +61,23 @@ func Start(t testing.TB) *Cluster {
 		t.Fatalf("%s names no folder: run make test-kubernetes", EnvPrograms)
 	}
 	dir := t.TempDir()
-	ports := freePorts(t, 3)
-	c := &Cluster{dir: dir, url: fmt.Sprintf("https://127.0.0.1:%d", ports[2])}
+	free, err := freeport.Addresses(t.Context(), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(free[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{dir: dir, url: "https://" + free[2]}
 	c.writeKeys(t)
-	etcd := fmt.Sprintf("http://127.0.0.1:%d", ports[0])
+	etcd := "http://" + free[0]
 	run(t, dir, "etcd", filepath.Join(programs, "etcd"), "--data-dir", filepath.Join(dir, "etcd"),
 		"--listen-client-urls", etcd, "--advertise-client-urls", etcd,
-		"--listen-peer-urls", fmt.Sprintf("http://127.0.0.1:%d", ports[1]), "--unsafe-no-fsync", "--log-level", "warn")
+		"--listen-peer-urls", "http://"+free[1], "--unsafe-no-fsync", "--log-level", "warn")
 	plane := filepath.Join(programs, "controlplane")
 	run(t, dir, "apiserver", plane, "apiserver", "--etcd-servers", etcd, "--bind-address", "127.0.0.1",
-		"--secure-port", fmt.Sprint(ports[2]), "--cert-dir", filepath.Join(dir, "certs"), "--token-auth-file", filepath.Join(dir, "tokens"),
+		"--secure-port", port, "--cert-dir", filepath.Join(dir, "certs"), "--token-auth-file", filepath.Join(dir, "tokens"),
 		"--authorization-mode", "RBAC", "--service-account-issuer", "https://kubernetes.default.svc",
 		"--service-account-key-file", filepath.Join(dir, "sa.pem"), "--service-account-signing-key-file", filepath.Join(dir, "sa.pem"),
 		"--service-cluster-ip-range", "10.0.0.0/24", "--audit-policy-file", filepath.Join(dir, "audit.yaml"),
@@ -213,18 +220,4 @@ func run(t testing.TB, dir, name, program string, args ...string) {
 		_ = cmd.Wait()
 		_ = out.Close()
 	})
-}
-
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
