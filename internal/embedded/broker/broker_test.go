@@ -137,7 +137,7 @@ func checkHeld(t *testing.T, addr string, acknowledged map[string]string) {
 	t.Helper()
 	reader := client(t, addr, kgo.ConsumeTopics("t"))
 	seen := map[string]bool{}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for left := len(acknowledged); left > 0; {
 		fetches := reader.PollFetches(ctx)

@@ -37,7 +37,7 @@ func transactional(t *testing.T, addr string) *kgo.Client {
 // committed reads both partitions to their very ends, and returns what a reader of what is committed sees.
 func committed(t *testing.T, addr string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	reader := client(t, addr, kgo.ConsumeTopics("t"), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	ends, err := kadm.NewClient(reader).ListEndOffsets(ctx, "t")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fieldlog/fieldlog/internal/embedded/engine"
 	"github.com/fieldlog/fieldlog/internal/embedded/engine/library"
+	"github.com/fieldlog/fieldlog/internal/freeport"
 )
 
 // TestNothingIsLostOrDoubledByKill kills the child while blocks with tokens are sent, and sends each again until it is
@@ -55,7 +56,7 @@ func TestNothingIsLostOrDoubledByKill(t *testing.T) {
 		for row := range rows {
 			fmt.Fprintf(&body, "%d\n", block*rows+row)
 		}
-		deadline := time.Now().Add(30 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for !run("INSERT INTO r FORMAT TSV", fmt.Sprint("block-", block), body.String()) {
 			if failed++; time.Now().After(deadline) {
 				t.Fatal("the engine did not come back")
@@ -89,8 +90,12 @@ func TestTheNextParentTakesOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	free, err := freeport.Addresses(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), "ENGINE_TEST_PARENT="+dir, "ENGINE_TEST_LIBRARY="+path)
+	parent.Env = append(os.Environ(), "ENGINE_TEST_PARENT="+dir, "ENGINE_TEST_LIBRARY="+path, "ENGINE_TEST_ADDR="+free[0])
 	parent.Stderr = os.Stderr
 	out, err := parent.StdoutPipe()
 	if err != nil {
@@ -117,6 +122,20 @@ func TestTheNextParentTakesOver(t *testing.T) {
 			resp.Body.Close()
 		}
 	}()
+	busy := func() bool {
+		resp, err := ask("SELECT count() FROM system.processes WHERE query LIKE '%sipHash64%' AND query NOT LIKE '%processes%'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return err == nil && string(text) == "1\n"
+	}
+	for deadline := time.Now().Add(time.Minute); !busy(); {
+		if time.Now().After(deadline) {
+			t.Fatal("the query does not run")
+		}
+	}
 	if err := parent.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +164,7 @@ func TestCloseEndsAQuery(t *testing.T) {
 		}
 		ended <- err
 	}()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(query(t, e, "SELECT query FROM system.processes"), "sipHash64"); {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(query(t, e, "SELECT query FROM system.processes"), "sipHash64"); {
 		if time.Now().After(deadline) {
 			t.Fatal("the query does not run")
 		}

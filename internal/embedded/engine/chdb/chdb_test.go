@@ -159,7 +159,7 @@ func TestKill(t *testing.T) {
 		_, err := conn.Query("SELECT max(sipHash64(number)) FROM numbers(100000000000)", "TSV", nil)
 		ended <- err
 	}()
-	for deadline := time.Now().Add(10 * time.Second); query(t, other, "SELECT count() FROM system.processes WHERE Settings['log_comment'] = 'victim'") != "1\n"; {
+	for deadline := time.Now().Add(time.Minute); query(t, other, "SELECT count() FROM system.processes WHERE Settings['log_comment'] = 'victim'") != "1\n"; {
 		if time.Now().After(deadline) {
 			t.Fatal("the query does not run")
 		}
