@@ -19,10 +19,7 @@ import (
 	"github.com/fieldlog/fieldlog/schemas"
 )
 
-const (
-	checkTime = 3 * time.Second // bounds each check
-	maxSkew   = 2 * time.Second // between our clock and ClickHouse's
-)
+const maxSkew = 2 * time.Second // between our clock and ClickHouse's
 
 func (e *examination) services(ctx context.Context, f *doctorFlags, cfg eventlog.Config, logger *slog.Logger) {
 	e.brokers(ctx, cfg, logger)
@@ -33,7 +30,7 @@ func (e *examination) services(ctx context.Context, f *doctorFlags, cfg eventlog
 
 // reach tells whether anything listens. What does not listen on this machine is no fault: "fieldlog up" may start it.
 func (e *examination) reach(ctx context.Context, check, flag, address string) bool {
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, e.bound)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	if err == nil {
@@ -61,7 +58,7 @@ func (e *examination) brokers(ctx context.Context, cfg eventlog.Config, logger *
 		return
 	}
 	defer log.Close()
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, e.bound)
 	defer cancel()
 	topics, err := log.Topics(ctx)
 	if err != nil {
@@ -94,7 +91,7 @@ func (e *examination) registry(ctx context.Context, cfg eventlog.Config) {
 	if !e.reach(ctx, "registry", "--registry", address) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, e.bound)
 	defer cancel()
 	r := newRegistry(cfg)
 	if _, err := r.subjects(ctx); err != nil {
@@ -136,7 +133,7 @@ func (e *examination) clickhouse(ctx context.Context, c *clickhouseFlags) {
 	if !e.reach(ctx, "clickhouse", "--clickhouse", address) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, e.bound)
 	defer cancel()
 	server := *c
 	server.cfg.Database = "default" // ours may not be there yet
@@ -191,7 +188,7 @@ func (e *examination) gateway(ctx context.Context, address string) {
 	if !e.reach(ctx, "gateway", "--url", host) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	ctx, cancel := context.WithTimeout(ctx, e.bound)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(address, "/")+"/readyz", nil)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -72,6 +73,7 @@ func (s status) mark() string {
 
 // examination collects findings.
 type examination struct {
+	bound    time.Duration // of each check of what runs
 	findings []finding
 }
 
@@ -96,7 +98,7 @@ func (p *program) doctor(ctx context.Context, f *doctorFlags, root *cobra.Comman
 	if err != nil {
 		return err
 	}
-	var e examination
+	e := examination{bound: p.checkTime}
 	e.environment(p.environment, root)
 	e.folder(f.data)
 	e.engineLibrary()

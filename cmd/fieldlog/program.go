@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -24,7 +25,8 @@ type program struct {
 	environment    []string
 	lookup         func(string) (string, bool)
 	exit           func(int)
-	columns        int // of the terminal that stdout is; 0 when it is none
+	columns        int           // of the terminal that stdout is; 0 when it is none
+	checkTime      time.Duration // bounds each of doctor's checks of what runs
 
 	logging loggingFlags
 	begun   bool // the command line was understood
@@ -34,6 +36,7 @@ func newProgram() *program {
 	p := &program{
 		name: os.Args[0], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		environment: os.Environ(), lookup: os.LookupEnv, exit: os.Exit,
+		checkTime: 3 * time.Second,
 	}
 	p.columns = terminalColumns(os.Stdout)
 	return p

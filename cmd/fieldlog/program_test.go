@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -32,7 +33,7 @@ func fieldlogOn(t *testing.T, columns int, environment map[string]string, stdin 
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	p := &program{
-		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, columns: columns,
+		stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, columns: columns, checkTime: time.Minute,
 		lookup: func(name string) (string, bool) { value, found := environment[name]; return value, found },
 		exit:   func(code int) { t.Errorf("the program wanted to exit with %d", code) },
 	}
@@ -129,7 +130,7 @@ func TestExitCodes(t *testing.T) {
 	f(exitUnavailable, "--brokers", append([]string{"tail"}, nowhere...)...)
 	f(exitUnavailable, "--registry", append([]string{"schemas"}, nowhere...)...)
 	f(exitUnavailable, "--clickhouse", "query", "SELECT 1", "--clickhouse", "http://127.0.0.1:1")
-	f(exitUnavailable, "--url", "simulate", "--url", "http://127.0.0.1:1", "--duration", "200ms", "--every", "50ms", "--devices", "2")
+	f(exitUnavailable, "--url", "simulate", "--url", "http://127.0.0.1:1", "--duration", "2s", "--every", "50ms", "--devices", "2")
 }
 
 func TestExplain(t *testing.T) {
