@@ -162,6 +162,7 @@ func TestReportsWithoutIdsCostNothing(t *testing.T) {
 		t.Error("a window was made")
 	}
 	s.retry(t, report(1, 1), report(1, 1), report(1, 2))
+	s.eventually(t, 202, "SELECT count() FROM "+s.ch.Table("reports"))
 	s.eventually(t, 1, "SELECT count() FROM "+s.ch.Table("duplicates"))
 	if entries, bytes := value(t, m.entries), value(t, m.bytes); entries != 3 || bytes < 3*24 {
 		t.Errorf("%v reports in %v bytes are remembered, want 3", entries, bytes)
