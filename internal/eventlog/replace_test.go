@@ -13,7 +13,7 @@ import (
 // createAnew deletes the topic of reports and creates it again.
 func createAnew(t *testing.T, cluster *eventlogtest.Cluster, log *eventlog.Log) {
 	t.Helper()
-	if _, err := cluster.Admin(t).DeleteTopics(t.Context(), "fieldlog.telemetry"); err != nil {
+	if _, err := cluster.Admin(t).DeleteTopics(t.Context(), cluster.Name("telemetry")); err != nil {
 		t.Fatal(err)
 	}
 	if err := log.Setup(t.Context()); err != nil {
