@@ -8,7 +8,8 @@ LDFLAGS   := -s -w -X main.version=$(VERSION)
 RACE      := $(shell command -v cc >/dev/null 2>&1 && echo -race)
 TOOLS     := $(CURDIR)/.cache/tools
 CONTROLPLANE := $(CURDIR)/.cache/kubernetes/controlplane
-# The packages whose tests run on any Kafka-protocol brokers and registry, beside the black-box tests.
+# The packages whose tests run on any Kafka-protocol brokers and registry, beside the black-box tests. One after the other
+# (-p 1): a schema's id is the registry's next, and a test foretells it.
 ON_KAFKA  := ./internal/eventlog ./services/registrar ./services/deadletters
 # These stop the process that holds the brokers, or fill its disk.
 EMBEDDED  := TestKafkaIsAway|TestTheDiskIsFull
@@ -41,7 +42,7 @@ test: build engine ## all tests that need no separate service
 
 test-kafka: build engine ## the same tests on three Apache Kafka brokers and a real registry; needs JDK 17 and Maven
 	$(GO) vet -tags realengines ./test/engines/...
-	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/engines/with $(GO) test -count 1 -timeout 30m -skip '$(EMBEDDED)' ./test $(ON_KAFKA)
+	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) run ./test/engines/with $(GO) test -p 1 -count 1 -timeout 30m -skip '$(EMBEDDED)' ./test $(ON_KAFKA)
 	$(GO) test -tags realengines -count 1 -timeout 4m ./test/engines
 	FIELDLOG_TEST_BINARY=$(CURDIR)/$(BIN) $(GO) test -tags realengines -count 1 -timeout 4m -run TestTooFewInSyncReplicas ./test
 
