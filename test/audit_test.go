@@ -76,6 +76,9 @@ func TestTheAuditFindsOneRow(t *testing.T) {
 	s := up(t, dir, "--receipts-every", "200ms", "--block-age", "300ms")
 	var dead *time.Timer
 	r.load(s.Gateway, 2, 0, func() { dead = time.AfterFunc(time.Second, s.kill) })
+	if dead == nil {
+		t.Fatalf("nothing was acknowledged:\n%s", s.output())
+	}
 	dead.Stop()
 	s.kill()
 

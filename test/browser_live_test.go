@@ -57,7 +57,7 @@ func betweenBrowserAnd(t *testing.T, portal string) *between {
 // ordered places an order and waits until the gateway knows that it is ready.
 func (s *system) ordered(id string) {
 	s.t.Helper()
-	status, told, err := ask(http.DefaultClient, "POST", s.Gateway+"/v1/orders?wait=20s", orderBody("plant", id, "n-"+id, "Product-A"), "")
+	status, told, err := decided(http.MethodPost, s.Gateway+"/v1/orders", orderBody("plant", id, "n-"+id, "Product-A"))
 	if err != nil || status != http.StatusCreated {
 		s.t.Fatalf("order %s: got %d %+v, %v", id, status, told, err)
 	}

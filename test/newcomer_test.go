@@ -2,14 +2,17 @@ package test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestWhatTheReadmeShows does what a newcomer does: report in every form, and see it.
 func TestWhatTheReadmeShows(t *testing.T) {
 	s := up(t, t.TempDir())
+	begin := time.Now().Unix()
 	const report = `{"client":"cliente02","device":"pump-7","readings":{"temperature":21.5,"running":true,"state":"ok"}}`
 	f := func(path, contentType, body string, status int) {
 		t.Helper()
@@ -24,7 +27,7 @@ func TestWhatTheReadmeShows(t *testing.T) {
 	s.eventually(patience, "SELECT count(), countIf(metric = 'weather.wind' AND integer = 7) FROM fieldlog.readings", "17\t1")
 
 	s.eventually(patience, "SELECT count() FROM fieldlog.devices", "2") // a view, fed a moment after its table
-	rows := s.run("", "query", "SELECT device, last_seen > now() - 60 AS recent FROM devices ORDER BY device")
+	rows := s.run("", "query", fmt.Sprintf("SELECT device, toUnixTimestamp(last_seen) >= %d AS recent FROM devices ORDER BY device", begin))
 	if want := `{"device":"pump-7","recent":1}` + "\n" + `{"device":"roof","recent":1}` + "\n"; rows != want {
 		t.Errorf("query printed %q, want %q", rows, want)
 	}

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -27,14 +28,14 @@ type answered struct {
 }
 
 // ask makes a request about orders and returns its status and answer.
-func ask(client *http.Client, method, url, body, match string) (int, answered, error) {
+func ask(client *http.Client, method, url, body string, headers ...string) (int, answered, error) {
 	var a answered
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, a, err
 	}
-	if match != "" {
-		req.Header.Set("If-Match", match)
+	for i := 0; i+1 < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -42,6 +43,17 @@ func ask(client *http.Client, method, url, body, match string) (int, answered, e
 	}
 	defer resp.Body.Close()
 	return resp.StatusCode, a, json.NewDecoder(resp.Body).Decode(&a)
+}
+
+// decided makes a request and waits for the decision as long as the gateway lets it. It asks again while there is none: a new order's
+// id, or the key of a change, makes it the same input.
+func decided(method, url, body string, headers ...string) (status int, a answered, err error) {
+	for deadline := time.Now().Add(patience); ; {
+		status, a, err = ask(http.DefaultClient, method, url+"?wait=30s", body, headers...)
+		if status != http.StatusAccepted || time.Now().After(deadline) {
+			return status, a, err
+		}
+	}
 }
 
 func orderBody(client, order, namespace, product string) string {
@@ -54,28 +66,32 @@ func TestAnOrderGoesFromTheDoorToTheTables(t *testing.T) {
 	s := up(t, t.TempDir())
 	f := func(method, path, body, match string, status int, decision string) answered {
 		t.Helper()
-		got, a, err := ask(http.DefaultClient, method, s.Gateway+path, body, match)
+		headers := []string{"If-Match", match, "Idempotency-Key", rand.Text()}
+		if method == "POST" { // it has an id
+			headers = nil
+		}
+		got, a, err := decided(method, s.Gateway+path, body, headers...)
 		if err != nil || got != status || a.Decision+a.Reason != decision {
 			t.Errorf("%s %s: got %d %+v (%v), want %d %s", method, path, got, a, err, status, decision)
 		}
 		return a
 	}
 	order := orderBody("cliente02", "o1", "plant-7", "Product-A")
-	first := f("POST", "/v1/orders?wait=20s", order, "", 201, "accepted")
-	f("POST", "/v1/orders?wait=20s", order, "", 201, "accepted")
-	f("POST", "/v1/orders?wait=20s", strings.Replace(order, `"order_id"`, `"event_id":"other","order_id"`, 1), "", 409, "duplicate_order")
-	f("POST", "/v1/orders?wait=20s", orderBody("cliente02", "o2", "plant-7", "Product-A"), "", 409, "namespace_taken")
+	first := f("POST", "/v1/orders", order, "", 201, "accepted")
+	f("POST", "/v1/orders", order, "", 201, "accepted")
+	f("POST", "/v1/orders", strings.Replace(order, `"order_id"`, `"event_id":"other","order_id"`, 1), "", 409, "duplicate_order")
+	f("POST", "/v1/orders", orderBody("cliente02", "o2", "plant-7", "Product-A"), "", 409, "namespace_taken")
 	f("POST", "/v1/orders", orderBody("cliente02", "o3", "plant-8", "Product-Z"), "", 400, "")
 	f("POST", "/v1/orders", orderBody("Not A Label", "o3", "plant-8", "Product-A"), "", 400, "")
-	f("PUT", "/v1/orders/o1?wait=20s", orderBody("cliente02", "o1", "plant-7", "Product-B"), `"1"`, 200, "changed")
-	f("PUT", "/v1/orders/o1?wait=20s", orderBody("cliente02", "o1", "plant-7", "Product-C"), `"1"`, 409, "stale_version")
+	f("PUT", "/v1/orders/o1", orderBody("cliente02", "o1", "plant-7", "Product-B"), `"1"`, 200, "changed")
+	f("PUT", "/v1/orders/o1", orderBody("cliente02", "o1", "plant-7", "Product-C"), `"1"`, 409, "stale_version")
 	s.eventually(patience, "SELECT product, version, trace_id != '' FROM fieldlog.orders WHERE order_id = 'o1'", "Product-B\t2\t1")
 
-	placed := s.run("", "orders", "place", "--url", s.Gateway, "--client", "cliente03", "--namespace", "n1", "--product", "Product-C", "--order-id", "cli-1")
+	placed := s.run("", "orders", "place", "--url", s.Gateway, "--client", "cliente03", "--namespace", "n1", "--product", "Product-C", "--order-id", "cli-1", "--decision-wait", "30s")
 	if !strings.Contains(placed, `"decision":"accepted"`) {
 		t.Errorf("the command printed %s", placed)
 	}
-	f("DELETE", "/v1/orders/o1?wait=20s", "", `"2"`, 200, "cancelled")
+	f("DELETE", "/v1/orders/o1", "", `"2"`, 200, "cancelled")
 	list := s.run("", "orders", "list", "--url", s.Gateway)
 	if !strings.Contains(list, "cli-1") || !strings.Contains(list, "cancelled") {
 		t.Errorf("the list is\n%s", list)
@@ -136,16 +152,29 @@ type inputs struct {
 	all map[[2]string]bool // client and event id
 }
 
-// load sends inputs until the gateway is gone: new orders, the same again, changes, cancellations. first is called at the first
-// answer.
+// count returns how many there are.
+func (in *inputs) count() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.all)
+}
+
+// load sends inputs until the gateway is gone: new orders, the same again, changes, cancellations. first is called when the first
+// is acknowledged.
 func (in *inputs) load(gateway string, senders, round int, first func()) {
 	var wg sync.WaitGroup
 	var once sync.Once
+	before, deadline := in.count(), time.Now().Add(patience)
 	for sender := range senders {
 		wg.Go(func() {
 			client := &http.Client{Timeout: 45 * time.Second}
 			for n := 0; in.send(client, gateway, sender, round, n); n++ {
-				once.Do(first)
+				switch {
+				case in.count() > before:
+					once.Do(first)
+				case time.Now().After(deadline):
+					return
+				}
 			}
 		})
 	}
@@ -165,7 +194,7 @@ func (in *inputs) send(client *http.Client, gateway string, sender, round, n int
 			method, path = "GET", "/v1/orders/"+id+"?client="+name
 		}
 	}
-	status, a, err := ask(client, method, gateway+path, order, "")
+	status, a, err := ask(client, method, gateway+path, order)
 	if err != nil {
 		return false
 	}

@@ -16,7 +16,7 @@ func TestReplayFindsWhatIsMissing(t *testing.T) {
 	s := up(t, dir, "--site-pace", "1ms", "--site-fail-one-in", "1", "--provision-attempts", "2", "--provision-first-wait", "10ms")
 	order := func(client, id string) {
 		t.Helper()
-		status, a, err := ask(http.DefaultClient, http.MethodPost, s.Gateway+"/v1/orders?wait=20s", orderBody(client, id, "plant", "Product-A"), "")
+		status, a, err := decided(http.MethodPost, s.Gateway+"/v1/orders", orderBody(client, id, "plant", "Product-A"))
 		if err != nil || status != http.StatusCreated {
 			t.Fatalf("got %d %+v (%v)", status, a, err)
 		}

@@ -35,54 +35,44 @@ func (s *system) keepDown() (release func()) {
 	}
 }
 
-// burst appends reports as fast as it can, and returns how long it took until they were stored. r gets what was
-// acknowledged.
-func (s *system) burst(t *testing.T, r *receipts) time.Duration {
+// burst appends reports as fast as it can, and waits until they are stored. r gets what was acknowledged.
+func (s *system) burst(t *testing.T, r *receipts) {
 	t.Helper()
-	begin := time.Now()
 	burst := newTraffic(s.Gateway, 32, time.Millisecond, 0)
 	burst.await(t, http.StatusOK, 500)
 	burst.stop(t, http.StatusOK)
 	maps.Copy(r.all, burst.all)
-	s.eventually(time.Minute, "SELECT count() FROM fieldlog.readings", fmt.Sprint(4*len(r.all)))
-	return time.Since(begin)
+	s.eventually(patience, "SELECT count() FROM fieldlog.readings", fmt.Sprint(4*len(r.all)))
 }
 
 // TestClickHouseIsDown kills the engine over and over under load.
 func TestClickHouseIsDown(t *testing.T) {
 	s := up(t, t.TempDir(), "--block-age", "100ms")
 	stored := receipts{all: map[eventlog.Position]string{}}
-	usual := s.burst(t, &stored)
-	r := newTraffic(s.Gateway, 4, 10*time.Millisecond, 0)
+	s.burst(t, &stored)
+	const senders = 4 // each of which fills one partition
+	r := newTraffic(s.Gateway, senders, 10*time.Millisecond, 0)
 	r.await(t, http.StatusOK, 100)
 	before := s.measure()
 
 	release := s.keepDown()
 	begin := s.awaitMetrics("stores fail", func(m measured) bool { return m[failures] > before[failures] })
-	const half = 3 * time.Second
-	time.Sleep(half) // the waits between attempts double, so there are fewer in the second half
-	middle := s.measure()
-	time.Sleep(half)
-	end := s.measure()
+	time.Sleep(6 * time.Second) // there is no event: what counts is how often it tries meanwhile
+	end := s.awaitMetrics("the lag grows", func(m measured) bool { return m[lag] > begin[lag] && m[lag] > 0 })
 	s.flat(before)
 	release()
-	early, late := middle[failures]-begin[failures], end[failures]-middle[failures]
-	if 2*late > early {
-		t.Errorf("%v attempts in the first half of the outage, %v in the second: it does not back off", early, late)
-	}
-	if middle[lag] <= 0 || end[lag] <= middle[lag] {
-		t.Errorf("the lag was %v, then %v: it does not show", middle[lag], end[lag])
+	attempts := end[failures] - begin[failures]
+	if most := 20.0 * senders; attempts > most { // with waits that double about 5 a sender, with equal ones hundreds
+		t.Errorf("%v attempts in an outage, want at most %v: it does not back off", attempts, most)
 	}
 	r.await(t, http.StatusOK, 100)
 	r.stop(t, http.StatusOK)
 	s.allStored()
 	maps.Copy(stored.all, r.all)
-	if after := s.burst(t, &stored); after > 4*usual+2*time.Second {
-		t.Errorf("a burst took %s to store before the outage, %s afterwards", usual, after)
-	}
+	s.burst(t, &stored)
 	s.flat(before)
 	stored.check(t, s)
-	t.Logf("%v and %v failed attempts in %s each, a lag of %v", early, late, half, end[lag])
+	t.Logf("%v failed attempts, a lag of %v", attempts, end[lag])
 }
 
 // TestClickHouseIsSlow stops the engine's process, so that it takes connections and answers nothing, and lets it go on.
@@ -158,8 +148,9 @@ func TestClickHouseIsReadOnly(t *testing.T) {
 	}
 	between.on.Store(nil)
 	r.stop(t, http.StatusOK)
-	second.allStored()
-	s.allStored()
+	for _, table := range []string{"readings_g1", "readings_g2"} { // the gauge of the lag is a second old
+		s.eventually(patience, "SELECT count() FROM fieldlog."+table, fmt.Sprint(4*len(r.all)))
+	}
 	const all = "SELECT count(), uniqExact(partition, `offset`, `index`) FROM fieldlog."
 	first := s.query(all + "readings_g1")
 	if rows := s.query(all + "readings_g2"); rows[0] != first[0] {
