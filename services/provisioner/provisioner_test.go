@@ -467,18 +467,32 @@ func TestReplayHasNoEffects(t *testing.T) {
 
 func TestABrokenBackendIsLeftAlone(t *testing.T) {
 	f := start(t)
-	const first, workers, rest, tries = 5, 4, 300 * time.Millisecond, 3
+	const workers, rest, tries = 4, 300 * time.Millisecond, 3
+	const first = 2 * workers // calls before the first rest
 	var mu sync.Mutex
 	var calls []time.Time
 	enough := make(chan struct{})
-	f.world.before = func(context.Context, backend.Order, string) error {
+	together := [2]chan struct{}{make(chan struct{}), make(chan struct{})} // each is closed when all workers are there
+	f.world.before = func(ctx context.Context, _ backend.Order, _ string) error {
 		mu.Lock()
-		defer mu.Unlock()
-		if calls = append(calls, time.Now()); len(calls) > first+workers+tries {
-			return nil
-		}
-		if len(calls) == first+workers+tries {
+		calls = append(calls, time.Now())
+		n := len(calls)
+		mu.Unlock()
+		switch {
+		case n <= first:
+			gate := together[(n-1)/workers]
+			if n%workers == 0 {
+				close(gate)
+			}
+			select {
+			case <-gate:
+			case <-ctx.Done():
+				t.Error("the workers do not come together")
+			}
+		case n == first+tries:
 			close(enough)
+		case n > first+tries:
+			return nil
 		}
 		return errors.New("down")
 	}
@@ -486,12 +500,11 @@ func TestABrokenBackendIsLeftAlone(t *testing.T) {
 		f.accept(fmt.Sprint("c", n), fmt.Sprint("o", n), 1)
 	}
 	f.run("p", func(c *provisioner.Config) {
-		c.BreakAfter, c.Break, c.Workers, c.Attempts = first, rest, workers, 1000
+		c.BreakAfter, c.Break, c.Workers, c.Attempts = workers+1, rest, workers, 1000 // it breaks when the second four fail
 	})
 	<-enough
 	mu.Lock()
-	// At most the failures that break it and what was under way then were asked for before the first rest; then it is one try after each.
-	for n := first + workers; n < first+workers+tries; n++ {
+	for n := first; n < first+tries; n++ { // one try after each rest
 		if after := calls[n].Sub(calls[n-1]); after < rest {
 			t.Errorf("a backend that is down was asked for the %dth time %s after the last, want a rest of %s", n+1, after, rest)
 		}
