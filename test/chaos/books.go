@@ -1,17 +1,21 @@
 package chaos
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/schemas"
+	"github.com/fieldlog/fieldlog/services/provisioner/simulated"
 )
 
 // books are the checker's own fold of everything about orders, made from the log alone and without the program's projections.
@@ -26,6 +30,10 @@ type books struct {
 	answers  map[string]int               // facts by input
 	orders   map[string]*standing         // by order id, which names its client
 	effects  map[string]int               // outcomes "done" by effect
+	intents  map[string]int               // by order, version and step
+	acts     map[string]int               // what the sites did, by the same
+	changes  map[string]int               // which of that changed a site
+	noted    int64                        // bytes of the file of acts that are counted
 	endings  map[string]int               // final facts by order, version and state
 	states   map[string]*schemas.ClientState
 	receipts []orderReceipt
@@ -46,7 +54,7 @@ func newBooks(log *eventlog.Log, e engines, sites string) *books {
 		log: log, engines: e, sites: sites, patience: 45 * time.Second,
 		next:   map[eventlog.Topic]map[eventlog.Partition]eventlog.Offset{},
 		inputs: map[eventlog.Position]string{}, asked: map[string]int{}, answers: map[string]int{}, orders: map[string]*standing{},
-		effects: map[string]int{}, endings: map[string]int{}, states: map[string]*schemas.ClientState{},
+		effects: map[string]int{}, intents: map[string]int{}, acts: map[string]int{}, changes: map[string]int{}, endings: map[string]int{}, states: map[string]*schemas.ClientState{},
 	}
 }
 
@@ -119,7 +127,10 @@ func (b *books) enter(r *eventlog.Record, event schemas.Event) {
 		o := b.order(e.OrderID)
 		o.decided(e.Client, o.namespace, e.Version, true)
 	case *schemas.EffectRecorded:
-		if e.State == schemas.EffectDone {
+		switch e.State {
+		case schemas.EffectIntended:
+			b.intents[actOf(e.OrderID, e.Version, e.Step)]++
+		case schemas.EffectDone:
 			b.effects[e.EffectID]++
 		}
 	case *schemas.ProvisioningProgressed:
@@ -195,7 +206,7 @@ func (b *books) compare(ctx context.Context) ([]violation, error) {
 		}
 	}
 	b.compareStates(violate)
-	err := errors.Join(b.compareSites(violate), b.compareOrderRows(ctx, violate))
+	err := errors.Join(b.compareSites(violate), b.compareActs(violate), b.compareOrderRows(ctx, violate))
 	return found, err
 }
 
@@ -226,6 +237,9 @@ func (b *books) compareSites(violate func(kind, string, ...any)) error {
 		return err
 	}
 	for _, entry := range entries {
+		if !entry.IsDir() {
+			continue
+		}
 		var site struct {
 			Order string
 			Steps map[string]int32
@@ -253,6 +267,56 @@ func (b *books) compareSites(violate func(kind, string, ...any)) error {
 			if got := stands[id][step]; got != o.version {
 				violate(missing, "step %s of order %s stands at version %d, should be %d", step, id, got, o.version)
 			}
+		}
+	}
+	return nil
+}
+
+func actOf(order string, version int32, step string) string {
+	return fmt.Sprintf("%s of version %d of order %s", step, version, order)
+}
+
+// countActs counts what the sites have noted since the last time.
+func (b *books) countActs() error {
+	file, err := os.Open(filepath.Join(b.sites, simulated.Acts))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.NewSectionReader(file, b.noted, math.MaxInt64-b.noted))
+	if err != nil {
+		return err
+	}
+	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	for line := range bytes.Lines(whole) {
+		var a simulated.Act
+		if err := json.Unmarshal(line, &a); err != nil {
+			return fmt.Errorf("read act %q: %w", line, err)
+		}
+		of := actOf(a.Order, a.Version, a.Step)
+		b.acts[of]++
+		if a.Changed {
+			b.changes[of]++
+		}
+	}
+	b.noted += int64(len(whole))
+	return nil
+}
+
+// compareActs expects that each act changed a site once, and that the sites were asked no more often than the ledger says beforehand:
+// a try that was begun may be looked for, and never repeated without a new intent.
+func (b *books) compareActs(violate func(kind, string, ...any)) error {
+	if err := b.countActs(); err != nil {
+		return err
+	}
+	for act, n := range b.changes {
+		if n > 1 {
+			violate(doubled, "%s changed the site %d times", act, n)
+		}
+	}
+	for act, n := range b.acts {
+		if intended := b.intents[act]; n > intended {
+			violate(doubled, "%s was done %d times, the ledger has %d intents", act, n, intended)
 		}
 	}
 	return nil

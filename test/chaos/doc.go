@@ -13,6 +13,7 @@
 //   - every acknowledged request about an order is in the log at its receipt's position, and was answered by one fact;
 //   - every version of an order ended once: it is ready, abandoned with its reason, or removed; no effect was done twice by the
 //     ledger; the clients' states, ClickHouse's view and what stands on the simulated site are what the facts say;
+//   - each act changed the site once at most, and the site did none more often than the ledger said beforehand;
 //   - the registry's ids are what they were, and no process ended by itself.
 //
 // Two shapes of installation are broken in turn: "fieldlog up", one process tree with further gateways and workers beside it;
@@ -20,7 +21,7 @@
 // parties go through a fault proxy. Registrars and provisioners, two of each, are processes of their own in the second shape, and
 // within the tree in the first.
 //
-// What the site itself counts is its present state: an act that is repeated and changes nothing is not seen there.
+// The site notes an act when it is done: one whose process is killed right then is not counted.
 //
 // The seed decides which faults happen, to whom, when and for how long. How the processes' work interleaves with them is the
 // machine's: a failing seed makes the same faults again, mostly, not always, with the same outcome.

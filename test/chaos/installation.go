@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/services/provisioner/simulated"
 )
 
 // engines are the brokers, the registry and ClickHouse of an installation.
@@ -80,6 +82,9 @@ type worker struct {
 // assemble starts gateways and workers on engines that answer.
 func assemble(ctx context.Context, dir, program string, t *tally, e engines, gateways, workers int) (*installation, error) {
 	i := &installation{dir: dir, program: program, tally: t, engines: e}
+	if err := letSitesCount(sitesOf(dir)); err != nil {
+		return i, err
+	}
 	for range gateways {
 		if err := i.addGateway(); err != nil {
 			return i, err
@@ -177,6 +182,14 @@ func (i *installation) newOffice(service string, number int, flags ...string) *p
 
 // sitesOf returns the folder of the simulated sites.
 func sitesOf(dir string) string { return filepath.Join(dir, "sites") }
+
+// letSitesCount makes the file in which sites note their acts.
+func letSitesCount(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, simulated.Acts), nil, 0o644)
+}
 
 // siteFlags make steps take a moment, so that faults find them under way, and some fail.
 func siteFlags(dir string) []string {

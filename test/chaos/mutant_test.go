@@ -81,6 +81,12 @@ var mutants = []mutant{
 		}},
 		act: killBetweenOrders, caught: []kind{doubled},
 	},
+	{
+		// The site itself does nothing twice: only its count of acts tells.
+		name:  "provisioner that acts twice",
+		edits: []edit{{"services/provisioner/breaker.go", "err := g.Do(ctx, t.order, t.step)", "_ = g.Do(ctx, t.order, t.step)\n\terr := g.Do(ctx, t.order, t.step)"}},
+		act:   placeOrders, caught: []kind{doubled},
+	},
 }
 
 // build builds a mutant through the compiler's overlay: the source tree is not touched.

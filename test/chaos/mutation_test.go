@@ -122,18 +122,12 @@ func killBeforeTheLogHasIt(t *testing.T, i *installation, l *load) {
 	})
 }
 
-// killBetweenOrders kills the whole tree once some orders have come true, and lets the same client order more: what was decided
-// and done is before that in the log.
-func killBetweenOrders(t *testing.T, i *installation, l *load) {
-	e, ok := i.engines.(*tree)
-	if !ok {
-		t.Fatal("this act is for a tree")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), healTime)
-	defer cancel()
-	s := &shopping{gateways: i.targets(), name: l.name, seed: l.seed}
+// shop returns a client's shopping, and what places and changes one more order of it.
+func shop(ctx context.Context, t *testing.T, i *installation, l *load) (s *shopping, order func()) {
+	t.Helper()
+	s = &shopping{gateways: i.targets(), name: l.name, seed: l.seed}
 	b := &buyer{shopping: s, client: l.name, rng: rand.New(rand.NewPCG(l.seed, 0)), http: http.DefaultClient}
-	order := func() {
+	return s, func() {
 		id := fmt.Sprintf("%s-o%d", b.client, b.asked)
 		b.asked++
 		for _, method := range []string{http.MethodPost, http.MethodPut} { // a change would count twice, a placement is known by its order
@@ -144,6 +138,29 @@ func killBetweenOrders(t *testing.T, i *installation, l *load) {
 			}
 		}
 	}
+}
+
+// placeOrders does nothing but that.
+func placeOrders(t *testing.T, i *installation, l *load) {
+	ctx, cancel := context.WithTimeout(t.Context(), healTime)
+	defer cancel()
+	s, order := shop(ctx, t, i, l)
+	for range 5 {
+		order()
+	}
+	i.books.receipts = append(i.books.receipts, s.receipts...)
+}
+
+// killBetweenOrders kills the whole tree once some orders have come true, and lets the same client order more: what was decided
+// and done is before that in the log.
+func killBetweenOrders(t *testing.T, i *installation, l *load) {
+	e, ok := i.engines.(*tree)
+	if !ok {
+		t.Fatal("this act is for a tree")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), healTime)
+	defer cancel()
+	s, order := shop(ctx, t, i, l)
 	for range 5 {
 		order()
 	}

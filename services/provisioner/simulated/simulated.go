@@ -3,7 +3,8 @@
 //
 // What is under the folder: <namespace>/site.json, written whole or not at all, and .removed/<order> with the version that removed
 // an order. Steps take as long as Config.Pace says, a little more or less for each order. While there is a file [Down], every step
-// fails: so one can see what becomes of orders when a whole backend is away.
+// fails: so one can see what becomes of orders when a whole backend is away. Where there is a file [Acts], every act that succeeds
+// adds a line to it: so a test can count them.
 //
 // A version that was overtaken, or removed, is not made any more: a provisioner that was stopped in the middle of an act, and
 // wakes up after another one has gone on, changes nothing.
@@ -30,6 +31,19 @@ import (
 
 // Down is the file in the folder that takes all sites down while it is there.
 const Down = ".down"
+
+// Acts is the file in the folder that acts are noted in, where it is there: an [Act] a line, as JSON.
+const Acts = ".acts"
+
+// Act is what a site was asked to do, and did.
+type Act struct {
+	Client  string `json:"client"`
+	Order   string `json:"order"`
+	Version int32  `json:"version"`
+	Step    string `json:"step"` // of the plan, or remove
+	// Changed says that something was otherwise before.
+	Changed bool `json:"changed"`
+}
 
 // Config says where sites are and how they behave.
 type Config struct {
@@ -86,14 +100,17 @@ func (s *Simulated) Do(ctx context.Context, o backend.Order, step string) error 
 		return err
 	}
 	if had.Steps[step] == o.Version {
-		return nil
+		return s.note(o, step, false)
 	}
 	if err := s.current(o, had); err != nil {
 		return err
 	}
 	had.Order, had.Client, had.Product, had.TraceID = o.ID, o.Client, o.Product, o.TraceID
 	had.Steps[step] = o.Version
-	return s.store(o, had)
+	if err := s.store(o, had); err != nil {
+		return err
+	}
+	return s.note(o, step, true)
 }
 
 // Done implements backend.Backend.
@@ -112,7 +129,7 @@ func (s *Simulated) Remove(ctx context.Context, o backend.Order) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var refusal *backend.Refusal
-	_, err := s.load(o)
+	had, err := s.load(o)
 	switch {
 	case errors.As(err, &refusal):
 		return nil // it is another's
@@ -122,7 +139,29 @@ func (s *Simulated) Remove(ctx context.Context, o backend.Order) error {
 	if err := s.bury(o); err != nil {
 		return err
 	}
-	return os.RemoveAll(s.path(o))
+	if err := os.RemoveAll(s.path(o)); err != nil {
+		return err
+	}
+	return s.note(o, "remove", had.Order != "")
+}
+
+// note adds an act that has succeeded to the file Acts, if there is one. A crash before it leaves the act out.
+func (s *Simulated) note(o backend.Order, step string, changed bool) error {
+	file, err := os.OpenFile(filepath.Join(s.cfg.Dir, Acts), os.O_WRONLY|os.O_APPEND, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note an act: %w", err)
+	}
+	line, err := json.Marshal(Act{Client: o.Client, Order: o.ID, Version: o.Version, Step: step, Changed: changed})
+	if err == nil {
+		_, err = file.Write(append(line, '\n')) // whole, beside those of other processes
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("note an act: %w", err)
+	}
+	return nil
 }
 
 // current returns an error when a later version of the order was made, or removed it.

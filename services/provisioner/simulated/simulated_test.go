@@ -2,11 +2,13 @@ package simulated_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +78,59 @@ func TestTheSitesAreDown(t *testing.T) {
 	}
 	if err := s.Do(t.Context(), o, "namespace"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestActsAreNoted where the file for them is there, with what each changed.
+func TestActsAreNoted(t *testing.T) {
+	dir := t.TempDir()
+	s := simulated.New(simulated.Config{Dir: dir})
+	o := backendtest.Order("cliente", "n")
+	do := func(o backend.Order, step string) {
+		t.Helper()
+		var err error
+		if step == "remove" {
+			err = s.Remove(t.Context(), o)
+		} else {
+			err = s.Do(t.Context(), o, step)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(o, "namespace")
+	file := filepath.Join(dir, simulated.Acts)
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("got %v, want no file that nobody made", err)
+	}
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		do(o, "quota")
+	}
+	if err := s.Do(t.Context(), backendtest.Order("another", "n"), "quota"); err == nil {
+		t.Error("another client's site was changed")
+	}
+	o.Version = 2
+	for range 2 {
+		do(o, "remove")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for line := range strings.Lines(string(text)) {
+		var a simulated.Act
+		if err := json.Unmarshal([]byte(line), &a); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(a.Client, " ", a.Order, " ", a.Version, " ", a.Step, " ", a.Changed))
+	}
+	want := []string{"cliente order-n 1 quota true", "cliente order-n 1 quota false", "cliente order-n 2 remove true", "cliente order-n 2 remove false"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
