@@ -126,10 +126,13 @@ func (p *program) portal(ctx context.Context, l *logFlags, c *clickhouseFlags, s
 	)
 }
 
-// defaultReaders are the groups whose lag is shown, under the names that they have unless told otherwise.
+// defaultReaders are the groups whose lag is shown, under the names that they have unless told otherwise. The provisioner has none: how far
+// it is, its facts tell.
 func defaultReaders() []portal.Reader {
 	return []portal.Reader{
 		{Group: "analytics", Topic: eventlog.TopicTelemetry},
+		{Group: "analytics-clients", Topic: eventlog.TopicClients},
+		{Group: "analytics-provisioning", Topic: eventlog.TopicProvisioning},
 		{Group: "registrar", Topic: eventlog.TopicOrders},
 		{Group: "registrar", Topic: eventlog.TopicProvisioning},
 	}

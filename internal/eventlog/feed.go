@@ -18,12 +18,15 @@ type feed struct {
 	prefix    string
 	partition Partition
 	waiting   map[string]int64 // records of each topic behind those that were handed out
+	at        map[Topic]Offset // before which all of each topic was handed out
+	passed    func()           // called when markers were passed and there was nothing to hand out
 }
 
 func (l *Log) newFeed(p Partition, topics []Topic, from map[Topic]Offset) (*feed, error) {
-	f := &feed{prefix: l.cfg.Prefix, partition: p, waiting: map[string]int64{}}
+	f := &feed{prefix: l.cfg.Prefix, partition: p, waiting: map[string]int64{}, at: map[Topic]Offset{}, passed: func() {}}
 	begin := map[string]map[int32]kgo.Offset{}
 	for _, topic := range topics {
+		f.at[topic] = from[topic]
 		begin[l.fullName(topic)] = map[int32]kgo.Offset{int32(p): kgo.NewOffset().At(int64(from[topic]))}
 	}
 	var err error
@@ -70,19 +73,22 @@ func (f *feed) next(ctx context.Context, bound int) ([]*Record, error) {
 		if len(records) > 0 {
 			return records, nil
 		}
+		f.passed()
 	}
 }
 
 func (f *feed) taken(t kgo.FetchTopic, p kgo.FetchPartition) []*Record {
 	records := make([]*Record, 0, len(p.Records))
+	topic := Topic(strings.TrimPrefix(t.Topic, f.prefix))
 	for _, k := range p.Records {
 		f.waiting[t.Topic] = max(0, p.HighWatermark-k.Offset-1)
+		f.at[topic] = Offset(k.Offset) + 1
 		if k.Attrs.IsControl() {
 			continue
 		}
 		r := &Record{}
 		k.Value = bytes.Clone(k.Value) // what is decoded from it may be kept, and must not hold what came along
-		r.fill(Topic(strings.TrimPrefix(t.Topic, f.prefix)), TopicID(t.TopicID), k)
+		r.fill(topic, TopicID(t.TopicID), k)
 		records = append(records, r)
 	}
 	return records

@@ -54,7 +54,8 @@ type ProcessOptions struct {
 //
 // Progress is in the state, not in the group's offsets: a commit of an offset is fenced by member and generation but not by
 // partition, and an operator may set it back. Here two owners at a time cannot both decide (the earlier is fenced by step 2), and
-// no group that is reset or lost makes an input count twice.
+// no group that is reset or lost makes an input count twice. The group's offsets are committed besides, about once a second, for whoever
+// looks how far it is.
 //
 // A failure ends what a partition has in memory and starts it over at step 2 after a while, that partition only.
 type Process struct {
@@ -79,7 +80,7 @@ func (l *Log) Process(o ProcessOptions) (*Process, error) {
 func (p *Process) Run(ctx context.Context) error {
 	var retry pause.Backoff
 	for ctx.Err() == nil {
-		err := p.log.Share(ctx, p.opts.Group, p.opts.Inputs[0], p.own)
+		err := p.log.share(ctx, p.opts.Group, p.opts.Inputs[0], p.own)
 		if err == nil {
 			return nil
 		}
@@ -113,11 +114,11 @@ func (p *Process) behind(partition Partition, records int64) {
 const fencedWait = 5 * time.Second
 
 // own processes a partition for as long as this member has it.
-func (p *Process) own(ctx context.Context, partition Partition) error {
+func (p *Process) own(ctx context.Context, partition Partition, note func(Topic, Offset)) error {
 	defer p.behind(partition, 0)
 	var retry pause.Backoff
 	for ctx.Err() == nil {
-		progress, err := p.hold(ctx, partition)
+		progress, err := p.hold(ctx, partition, note)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -136,7 +137,7 @@ func (p *Process) own(ctx context.Context, partition Partition) error {
 }
 
 // hold is steps 2 to 4. It tells whether it got through a transaction, and returns with the first failure or when ctx ends.
-func (p *Process) hold(ctx context.Context, partition Partition) (progress bool, err error) {
+func (p *Process) hold(ctx context.Context, partition Partition, note func(Topic, Offset)) (progress bool, err error) {
 	transactor, err := p.log.Transactor(ctx, TransactionID(fmt.Sprintf("%s-%d", p.opts.Owner, partition)))
 	if err != nil {
 		return false, err
@@ -159,6 +160,13 @@ func (p *Process) hold(ctx context.Context, partition Partition) (progress bool,
 		return false, err
 	}
 	defer feed.close()
+	feed.passed = func() {
+		p.behind(partition, feed.lag())
+		for topic, at := range feed.at {
+			note(topic, at)
+		}
+	}
+	feed.passed()
 	for {
 		inputs, err := feed.next(ctx, p.opts.MaxRecords)
 		if err != nil {
@@ -170,7 +178,7 @@ func (p *Process) hold(ctx context.Context, partition Partition) (progress bool,
 		}
 		processor.Committed()
 		progress = true
-		p.behind(partition, feed.lag())
+		feed.passed()
 		p.log.metrics.transactions.WithLabelValues(string(p.opts.Group), "committed").Inc()
 		p.log.metrics.processed.WithLabelValues(string(p.opts.Group)).Add(float64(len(inputs)))
 	}

@@ -212,6 +212,82 @@ func TestEveryInputIsProcessedOnceWhileMembersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestWhoeverLooksSeesHowFarAGroupIs: the state alone would not tell. Its last input may have changed nothing, and behind the last of a
+// transaction lies its marker.
+func TestWhoeverLooksSeesHowFarAGroupIs(t *testing.T) {
+	cluster := eventlogtest.Start(t)
+	log := cluster.Open(t, cluster.Config())
+	inputs := []eventlog.Topic{eventlog.TopicOrders, eventlog.TopicProvisioning}
+	run := func() (stop func()) {
+		p, err := log.Process(eventlog.ProcessOptions{
+			Group: "test", Inputs: inputs, State: eventlog.TopicClientState, Open: func(eventlog.Partition) eventlog.Processor { return idle{} },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		return func() {
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	behind := func() (records int64) {
+		for _, topic := range inputs {
+			ends, err := log.Ends(t.Context(), topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			progress, err := log.Progress(t.Context(), "test", topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for p, r := range ends {
+				records += int64(r.Next - progress[p].Next)
+			}
+		}
+		return records
+	}
+	for round := range 2 {
+		placeOrders(t, log, round*20, 20)
+		transactor, err := log.Transactor(t.Context(), "told")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = transactor.Run(t.Context(), func(tx *eventlog.Tx) error {
+			return tx.AppendTo(3, &schemas.ProvisioningProgressed{OrderID: "o", Client: "c"})
+		})
+		transactor.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if behind() == 0 {
+			t.Error("nothing is behind before anything runs")
+		}
+		stop := run()
+		for deadline := time.Now().Add(time.Minute); behind() > 0; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("it seems to be %d behind", behind())
+			}
+		}
+		stop()
+		if behind() != 0 {
+			t.Errorf("it seems to be %d behind after it stopped", behind())
+		}
+	}
+}
+
+// idle is a Processor from whose inputs nothing follows.
+type idle struct{}
+
+func (idle) Restore(context.Context, *eventlog.Record) error                 { return nil }
+func (idle) Next() map[eventlog.Topic]eventlog.Offset                        { return nil }
+func (idle) Process(context.Context, *eventlog.Tx, []*eventlog.Record) error { return nil }
+func (idle) Committed()                                                      {}
+
 // TestAnOwnerThatIsOvertakenAtAnyStepDecidesNothing holds an owner still at a step, as if its process were stopped or dead, lets another one
 // do the work, and wakes the first one up.
 func TestAnOwnerThatIsOvertakenAtAnyStepDecidesNothing(t *testing.T) {

@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // shareSession is how long a member that is not heard of keeps its partitions. It may be short: one that is taken for dead too early
@@ -23,10 +25,16 @@ var ErrLost = errors.New("the group has given the partition away")
 // given on already, the cause is [ErrLost]. Share returns nil after ctx has ended, or the first error of a do, or of the group where
 // joining it again does not help.
 //
-// Nothing is read and no offset committed. A member that was stopped and wakes up may run do for a partition that somebody else
+// Nothing is read, and no offset decides anything. A member that was stopped and wakes up may run do for a partition that somebody else
 // has by then: what must not happen twice needs a [Transactor], which fences.
 func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx context.Context, p Partition) error) error {
-	s := &shares{ctx: ctx, log: l, group: group, do: do, running: map[int32]*share{}, failed: make(chan error, 1)}
+	return l.share(ctx, group, topic, func(ctx context.Context, p Partition, _ func(Topic, Offset)) error { return do(ctx, p) })
+}
+
+// share is Share for a do that notes how far it is in the topics it reads. That is committed as offsets of the group, for whoever looks
+// how it does (see [Log.Progress]): nobody reads from there.
+func (l *Log) share(ctx context.Context, group Group, topic Topic, do func(ctx context.Context, p Partition, note func(Topic, Offset)) error) error {
+	s := &shares{ctx: ctx, log: l, group: group, do: do, running: map[int32]*share{}, failed: make(chan error, 1), notes: notes{}}
 	name := l.fullName(topic)
 	client, err := l.newMember(
 		kgo.ConsumerGroup(l.cfg.Prefix+string(group)),
@@ -35,8 +43,15 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 		kgo.SessionTimeout(shareSession),
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.begin(parts[name]) }),
-		kgo.OnPartitionsRevoked(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name], nil) }),
-		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { s.end(parts[name], ErrLost) }),
+		kgo.OnPartitionsRevoked(func(_ context.Context, client *kgo.Client, parts map[string][]int32) {
+			s.end(parts[name], nil)
+			s.publish(client)
+			s.forget(parts[name])
+		}),
+		kgo.OnPartitionsLost(func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			s.end(parts[name], ErrLost)
+			s.forget(parts[name])
+		}),
 	)
 	if err != nil {
 		return fmt.Errorf("share %q: %w", topic, err)
@@ -46,6 +61,7 @@ func (l *Log) Share(ctx context.Context, group Group, topic Topic, do func(ctx c
 	listening, stop := context.WithCancel(ctx)
 	var listener sync.WaitGroup
 	listener.Go(func() { s.listen(listening, client.Client) })
+	listener.Go(func() { s.publishing(listening, client.Client) })
 	defer listener.Wait()
 	defer stop()
 	select {
@@ -61,12 +77,16 @@ type shares struct {
 	ctx    context.Context
 	log    *Log
 	group  Group
-	do     func(ctx context.Context, p Partition) error
+	do     func(ctx context.Context, p Partition, note func(Topic, Offset)) error
 	failed chan error
 
 	mu      sync.Mutex
 	running map[int32]*share
+	notes   notes // not published yet
 }
+
+// notes are offsets by the full name of their topic and the partition.
+type notes map[string]map[int32]kgo.EpochOffset
 
 // share is one partition.
 type share struct {
@@ -83,7 +103,7 @@ func (s *shares) begin(parts []int32) {
 		s.running[p] = one
 		go func() {
 			defer close(one.ended)
-			err := s.do(ctx, Partition(p))
+			err := s.do(ctx, Partition(p), func(topic Topic, next Offset) { s.note(p, topic, next) })
 			if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 				return
 			}
@@ -137,5 +157,82 @@ func (s *shares) end(parts []int32, cause error) {
 	s.mu.Unlock()
 	for _, one := range ending {
 		<-one.ended
+	}
+}
+
+// publishEvery is how often it is published how far the partitions are.
+const publishEvery = time.Second
+
+func (s *shares) publishing(ctx context.Context, client *kgo.Client) {
+	tick := time.NewTicker(publishEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.publish(client)
+		}
+	}
+}
+
+func (s *shares) note(p int32, topic Topic, next Offset) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes.set(s.log.fullName(topic), p, kgo.EpochOffset{Epoch: -1, Offset: int64(next)})
+}
+
+func (n notes) set(topic string, p int32, at kgo.EpochOffset) {
+	if n[topic] == nil {
+		n[topic] = map[int32]kgo.EpochOffset{}
+	}
+	n[topic][p] = at
+}
+
+// publish commits what was noted since the last time. Where that fails, the next time does it.
+func (s *shares) publish(client *kgo.Client) {
+	s.mu.Lock()
+	told := s.notes
+	s.notes = notes{}
+	s.mu.Unlock()
+	if len(told) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+	defer cancel()
+	var failure error
+	client.CommitOffsetsSync(ctx, told, func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse, err error) {
+		if failure = err; err != nil {
+			return
+		}
+		for _, t := range resp.Topics {
+			for _, p := range t.Partitions {
+				failure = cmp.Or(failure, kerr.ErrorForCode(p.ErrorCode))
+			}
+		}
+	})
+	if failure == nil {
+		return
+	}
+	s.log.logger.Debug("could not tell how far the group is", "group", s.group, "error", failure)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, parts := range told {
+		for p, at := range parts {
+			if _, newer := s.notes[topic][p]; !newer && s.running[p] != nil {
+				s.notes.set(topic, p, at)
+			}
+		}
+	}
+}
+
+// forget leaves out what was noted of partitions that this member has no longer.
+func (s *shares) forget(parts []int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range parts {
+		for _, of := range s.notes {
+			delete(of, p)
+		}
 	}
 }
