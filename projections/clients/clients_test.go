@@ -299,6 +299,9 @@ func TestEveryReasonIsGiven(t *testing.T) {
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Hardware = "abacus" }), schemas.RejectedInvalid, "hardware")
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Parameters = make([]schemas.Label, 17) }), schemas.RejectedInvalid, "parameters")
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Parameters = []schemas.Label{{Name: "a"}, {Name: "a"}} }), schemas.RejectedInvalid, "twice")
+	for _, p := range []schemas.Label{{Name: "a=b"}, {Name: " a"}, {Name: "a\tb"}, {Name: "a", Value: "b\nc=d"}, {Name: "a", Value: "b\r"}, {Name: "a", Value: "b "}, {Name: "a", Value: "\u00a0b"}} {
+		f(base, edited(func(o *schemas.OrderPlaced) { o.Parameters = []schemas.Label{p} }), schemas.RejectedInvalid, "parameters")
+	}
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Product = "Product-X" }), schemas.RejectedUnknownProduct, "Product-X")
 	f(base, edited(func(o *schemas.OrderPlaced) { o.Product = "Product-B" }), schemas.RejectedHardware, "Dedicated")
 	f(base, place("p9", "o1", "n9"), schemas.RejectedDuplicate, "o1")

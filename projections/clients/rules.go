@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/fieldlog/fieldlog/schemas"
@@ -101,11 +102,20 @@ func checkParameters(parameters []schemas.Label) *Violation {
 			return invalid("parameters", "the name of entry %d has not 1 to 63 bytes of UTF-8", i)
 		case len(p.Value) > maxParameter || !utf8.ValidString(p.Value):
 			return invalid("parameters", "%q has more than %d bytes, or is not UTF-8", p.Name, maxParameter)
+		case strings.Contains(p.Name, "="):
+			return invalid("parameters", "the name %q has a '='", p.Name)
+		case !isPlain(p.Name) || !isPlain(p.Value):
+			return invalid("parameters", "%q or its value has a control character, or spaces around it", p.Name)
 		case slices.ContainsFunc(parameters[:i], func(q schemas.Label) bool { return q.Name == p.Name }):
 			return invalid("parameters", "%q is there twice", p.Name)
 		}
 	}
 	return nil
+}
+
+// isPlain tells whether text stays as it is where it is written in a line and read again without the spaces around it, as in a form.
+func isPlain(text string) bool {
+	return text == strings.TrimSpace(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 const labelRule = "1 to 63 lower-case letters, digits or '-', which neither begins nor ends it"
