@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,68 @@ func TestWhatWasCommittedIsShown(t *testing.T) {
 	_, tag = w.get("/v1/orders/o1?client=c2", &order)
 	if code, _ := w.get("/v1/orders/o1?client=c2", &order, "If-None-Match", tag); code != 200 {
 		t.Errorf("got %d for an order whose provisioning may have gone on", code)
+	}
+}
+
+// TestNewestFirst walks pages of every size through the orders of many clients, some of which changed after they were placed.
+func TestNewestFirst(t *testing.T) {
+	w := start(t)
+	for i := range 9 {
+		client := fmt.Sprint("c", 9-i)
+		w.place(client, "o", "n1")
+		w.place(client, "p", "n2")
+	}
+	for i := range 9 {
+		told := head("told")
+		told.EventTime = told.ReceivedTime
+		w.decide(fmt.Sprint("c", 1+(i*4)%9), &schemas.ProvisioningProgressed{Envelope: told, OrderID: "o", Client: fmt.Sprint("c", 1+(i*4)%9), Version: 1, State: schemas.ProvisioningSucceeded, Step: 1, Steps: 1})
+	}
+	for client := range w.states {
+		w.shows(client)
+	}
+	last := func(o Order) time.Time {
+		if o.Told.After(o.Updated) {
+			return o.Told
+		}
+		return o.Updated
+	}
+	walk := func(query string) (names []string) {
+		t.Helper()
+		var before time.Time
+		for after := ""; ; {
+			var page ordersPage
+			if code, _ := w.get("/v1/orders?sort=newest&"+query+"&after="+after, &page); code != http.StatusOK {
+				t.Fatalf("%s after %q: got %d", query, after, code)
+			}
+			for _, o := range page.Orders {
+				if len(names) > 0 && last(o).After(before) {
+					t.Errorf("%s: %s/%s changed after the one before it in the list", query, o.Client, o.OrderID)
+				}
+				before = last(o)
+				names = append(names, o.Client+"/"+o.OrderID)
+			}
+			if after = page.Next; after == "" {
+				return names
+			}
+		}
+	}
+	all := walk("")
+	if want := "[c6/o c2/o c7/o c3/o c8/o c4/o c9/o c5/o c1/o c1/p"; len(all) != 19 || !strings.HasPrefix(fmt.Sprint(all), want) {
+		t.Errorf("got %v, want 19 orders: %s", all, want)
+	}
+	for limit := 1; limit <= 20; limit++ {
+		if got := walk(fmt.Sprint("limit=", limit)); !slices.Equal(got, all) {
+			t.Errorf("in pages of %d: got %v, want %v", limit, got, all)
+		}
+	}
+	if got := walk("limit=2&status=ready"); len(got) != 9 {
+		t.Errorf("got %v, want the 9 that are ready", got)
+	}
+	for _, query := range []string{"sort=oldest", "sort=newest&after=x", "sort=newest&after=1/x/c/o"} {
+		var p problem
+		if code, _ := w.get("/v1/orders?"+query, &p); code != http.StatusBadRequest {
+			t.Errorf("%s: got %d %+v, want 400", query, code, p)
+		}
 	}
 }
 

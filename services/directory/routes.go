@@ -110,19 +110,33 @@ func (f filter) shown(s *schemas.ClientState) Client {
 	return shownClient(&wanted)
 }
 
-// ordersPage is the answer of GET /v1/orders. Next is where the next page goes on (?after=), empty on the last one: pages end
-// between clients.
+// ordersPage is the answer of GET /v1/orders. Next is where the next page goes on (?after=), empty on the last one: pages of orders by
+// client end between clients.
 type ordersPage struct {
 	Orders []Order `json:"orders"`
 	Next   string  `json:"next,omitempty"`
 }
 
-// getOrders lists orders by client, oldest first.
+// getOrders lists orders by client, oldest first; or those that changed last first.
 func (d *Directory) getOrders(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	limit, err := pageOf(q)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
+		return
+	}
+	switch q.Get("sort") {
+	case "":
+	case "newest":
+		page, err := d.newest(q, limit)
+		if err != nil {
+			refuse(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		write(w, http.StatusOK, "application/json", page)
+		return
+	default:
+		refuse(w, http.StatusBadRequest, "sort is newest, or left out")
 		return
 	}
 	f, page, last := filterOf(q), ordersPage{Orders: []Order{}}, ""

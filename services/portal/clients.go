@@ -17,7 +17,7 @@ type clientList struct {
 }
 
 func (p *Portal) listClients(v *visit) error {
-	found, err := p.find(v)
+	found, err := p.find(v, "")
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func (p *Portal) operations(v *visit) error {
 	for _, status := range []schemas.OrderStatus{
 		schemas.OrderStatusFailing, schemas.OrderStatusAbandoned, schemas.OrderStatusAccepted, schemas.OrderStatusProvisioning, schemas.OrderStatusCancelled,
 	} {
-		page, err := p.api.orders(ctx, url.Values{"status": {string(status)}, "limit": {"100"}})
+		page, err := p.api.orders(ctx, url.Values{"status": {string(status)}, "limit": {"100"}, "sort": {"newest"}})
 		if err != nil {
 			return err
 		}

@@ -30,7 +30,7 @@ type orderList struct {
 // filter is what is asked for.
 type filter struct{ Client, Status, Product, Environment, Archtype, Hardware, After string }
 
-// pageSize is how many orders a page has; the gateway ends a page between two clients.
+// pageSize is how many orders a page has; the gateway ends a page of orders by client between two clients.
 const pageSize = 100
 
 func filterOf(q url.Values) filter {
@@ -60,22 +60,24 @@ func (f filter) More(path, next string) string {
 	return path + "?" + f.query().Encode()
 }
 
-// find asks the gateway for a page of orders.
-func (p *Portal) find(v *visit) (orderList, error) {
+// find asks the gateway for a page of orders, by client unless sort is newest.
+func (p *Portal) find(v *visit, sort string) (orderList, error) {
 	data := orderList{Filter: filterOf(v.r.URL.Query()), Statuses: schemas.OrderStatuses(), Products: p.cfg.Products.All(), Trends: p.sources.Tables != nil}
 	query := data.Filter.query()
 	query.Set("limit", strconv.Itoa(pageSize))
+	if sort != "" {
+		query.Set("sort", sort)
+	}
 	page, err := p.api.orders(v.r.Context(), query)
 	data.Orders, data.Next = page.Orders, page.Next
 	return data, err
 }
 
 func (p *Portal) listOrders(v *visit) error {
-	data, err := p.find(v)
+	data, err := p.find(v, "newest")
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(data.Orders, func(a, b order) int { return b.Last().Compare(a.Last()) })
 	return v.showLive("orders", "Orders", "/live", data)
 }
 
