@@ -73,7 +73,7 @@ func TestFollow(t *testing.T) {
 	s := newStand(t, "")
 	f := func(query, last, want string) {
 		t.Helper()
-		s.on("GET /v1/topics/orders/events", 200, "id: a:0=1\n\n:\n\nid: a:0=2\ndata: {\"topic\":\"orders\",\"key\":\"<b>\",\"offset\":1}\n\n"+
+		s.on("GET /v1/topics/orders/events", 200, "id: a:0=1\n\n:\n\nid: a:0=2\ndata: {\"topic\":\"orders\",\"key\":\"<b>\",\"offset\":1,\"event\":{\"a\":1}}\n\n"+
 			"event: problem\ndata: {\"problem\":{\"status\":503,\"detail\":\"no broker\"}}\n\n")
 		status, kind, text := s.follows(query, last)
 		if status != http.StatusOK || kind != "text/event-stream" {
@@ -83,7 +83,7 @@ func TestFollow(t *testing.T) {
 		if id := got.Header.Get("Last-Event-ID"); id != want || got.URL.Query().Get("key") != "k" {
 			t.Errorf("%s %q: the gateway was asked %s behind %q, want %q", query, last, got.URL, id, want)
 		}
-		for _, part := range []string{"id: a:0=1\nevent: begin\n", "\n: still here\n", "id: a:0=2\nevent: record\ndata: <article", "&lt;b&gt;", "event: problem\ndata: no broker\n"} {
+		for _, part := range []string{"id: a:0=1\nevent: begin\n", "\n: still here\n", "id: a:0=2\nevent: record\ndata: <article", "&lt;b&gt;", "<pre tabindex=\"0\">{\ndata:   &#34;a&#34;: 1\ndata: }</pre>", "event: problem\ndata: no broker\n"} {
 			if !strings.Contains(text, part) {
 				t.Errorf("got no %q in\n%s", part, text)
 			}

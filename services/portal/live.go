@@ -64,9 +64,10 @@ func (s *stream) send(text string) error {
 // beat is a sign of life, which browsers skip.
 func (s *stream) beat() error { return s.send(": still here\n\n") }
 
-// event sends one; its data has no line breaks. Browsers that connect again bring the last id back that is not empty.
+// event sends one, a line of it for each line of its data. Browsers that connect again bring the last id back that is not empty.
 func (s *stream) event(id, name, data string) error {
-	text := "event: " + name + "\ndata: " + strings.NewReplacer("\n", " ", "\r", " ").Replace(data) + "\n\n"
+	lines := strings.NewReplacer("\r\n", "\ndata: ", "\n", "\ndata: ", "\r", "\ndata: ").Replace(data)
+	text := "event: " + name + "\ndata: " + lines + "\n\n"
 	if id != "" {
 		text = "id: " + id + "\n" + text
 	}

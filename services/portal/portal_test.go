@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -218,6 +220,11 @@ func TestPages(t *testing.T) {
 	f("/letters", "invalid", `action="/letters/redrive"`, `action="/letters/discard"`)
 	f("/operations", "registrar", `<td data-label="Records behind" class="number">34</td>`, "Records/s", `action="/orders/o1/retry"`)
 	f("/trace/4bf92f3577b34da6a3ce929d0e0e4736", "kubectl get pods")
+	for id, plain := range map[string]bool{"4bf92f35-77b3-4da6-a3ce-929d0e0e4736": true, "4bf92f35": false, "x;%20reboot": false, "4bf92f3577b34da6a3ce929d0e0e4736$(reboot)": false} {
+		if got := s.send(http.MethodGet, "/trace/"+id, nil).Body.String(); strings.Contains(got, "kubectl") != plain || !strings.Contains(got, `class="story"`) {
+			t.Errorf("trace %s: want a command to paste: %v, got\n%s", id, plain, got)
+		}
+	}
 	if w := s.send(http.MethodGet, "/clients/cliente02?order=o1", nil); strings.Contains(w.Body.String(), "Product-Z") {
 		t.Error("the timeline of one order tells of another")
 	}
@@ -283,6 +290,31 @@ func TestOrder(t *testing.T) {
 	}
 	if w := s.send(http.MethodGet, location, nil); !strings.Contains(w.Body.String(), "waits to be decided") {
 		t.Errorf("got no notice in\n%s", w.Body)
+	}
+}
+
+// TestAChangeKeepsParameters sends the form that changes an order back as it is shown.
+func TestAChangeKeepsParameters(t *testing.T) {
+	s := newStand(t, "")
+	kept := map[string]string{"a": "b=c", "with space": "1  2", "empty": "", "quoted": `"<b>&amp;`}
+	answer, err := json.Marshal(map[string]any{"order_id": "o1", "client": "cliente02", "product": "Product-A", "version": 3, "parameters": kept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.on("GET /v1/orders/o1", 200, string(answer))
+	s.on("PUT /v1/orders/o1", 200, `{"order_id":"o1","client":"cliente02","decision":"accepted","version":4}`)
+	page := s.send(http.MethodGet, "/orders/o1/change?client=cliente02", nil).Body.String()
+	_, text, _ := strings.Cut(page, `<textarea id="parameters"`)
+	_, text, _ = strings.Cut(text, ">")
+	text, _, _ = strings.Cut(text, "</textarea>")
+	text = strings.ReplaceAll(html.UnescapeString(text), "\n", "\r\n") // as browsers send it
+	form := orderOf(func(v url.Values) { v.Set("version", "3"); v.Set("parameters", text) })
+	if w := s.send(http.MethodPost, "/orders/o1/change", form); w.Code != http.StatusSeeOther {
+		t.Fatalf("got %d %s", w.Code, w.Body)
+	}
+	var sent wanted
+	if err := json.Unmarshal([]byte(s.bodies[len(s.bodies)-1]), &sent); err != nil || !maps.Equal(sent.Parameters, kept) {
+		t.Errorf("got parameters %q (%v), want %q", sent.Parameters, err, kept)
 	}
 }
 

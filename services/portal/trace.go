@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +32,12 @@ type tracePage struct {
 	Days  string
 	Story *story.Story
 }
+
+// Plain tells whether the id can stand in a command: 32 hexadecimal digits, or a UUID. Any other text may be an id, and mean something to
+// the shell that it is pasted into.
+func (p tracePage) Plain() bool { return plainTrace.MatchString(p.ID) }
+
+var plainTrace = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?)([0-9a-fA-F]{4}(-?)){3}[0-9a-fA-F]{12}$`)
 
 func (p *Portal) findTrace(v *visit) error {
 	if id := strings.TrimSpace(v.r.URL.Query().Get("id")); id != "" && len(id) <= maxTrace {
