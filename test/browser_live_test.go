@@ -89,6 +89,7 @@ func TestPortalKeepsUp(t *testing.T) {
 	b.missesNothing(s, way)
 	b.keepsTheFocus(s)
 	b.waitsForHands(s)
+	b.restsUnseen(s)
 	way.ended.Store(true)
 	s.ordered("unseen")
 	b.until(`document.querySelector('#late').textContent.includes('session has ended')`)
@@ -136,8 +137,10 @@ func (b *browser) waitsForHands(s *system) {
 		if run(b, chromedp.Evaluate[bool](fmt.Sprintf(`document.querySelector('#card-%s') !== null`, id))) {
 			b.t.Errorf("the list was replaced with order %s under the hands of somebody", id)
 		}
+		b.until(`document.querySelector('#late').textContent.includes('not shown yet')`)
 		end()
 		b.shows(id)
+		b.until(`document.querySelector('#late').textContent === ''`)
 	}
 	ask := func() { b.press("#cancel-first summary") }
 	f("fourth", ask, ask)
@@ -148,6 +151,32 @@ func (b *browser) waitsForHands(s *system) {
 		return func() { b.do(chromedp.MouseEvent(what, x, y, chromedp.ButtonLeft)) }
 	}
 	f("pressed", mouse(input.DispatchMouseEventTypeMousePressed), mouse(input.DispatchMouseEventTypeMouseReleased))
+}
+
+// seen lets the page believe that somebody sees it, or nobody does.
+func (b *browser) seen(is bool) {
+	b.t.Helper()
+	run(b, chromedp.Evaluate[bool](fmt.Sprintf(`Object.defineProperty(document, 'hidden', { configurable: true, value: %v }) && document.dispatchEvent(new Event('visibilitychange'))`, !is)))
+}
+
+// restsUnseen hides the page, which then has no stream, and wants what happened meanwhile when it is seen again.
+func (b *browser) restsUnseen(s *system) {
+	b.t.Helper()
+	streams := func(want float64) {
+		b.t.Helper()
+		s.until(fmt.Sprintf("the portal has %v streams", want), func() bool { return s.measure()["fieldlog_portal_streams"] == want })
+	}
+	for round := range 2 {
+		streams(1)
+		b.seen(false)
+		streams(0)
+		id := fmt.Sprint("unseen-", round)
+		s.ordered(id)
+		b.seen(true)
+		b.shows(id)
+		b.until(`document.querySelector('#late').textContent === ''`)
+	}
+	streams(1)
 }
 
 // followsOn loses the connection while it follows a topic, and wants what came meanwhile, once.
@@ -171,6 +200,10 @@ func (b *browser) followsOn(s *system, way *between) {
 	way.refuses.Store(false)
 	told("sixth")
 	b.until(`!document.querySelector('#follow-state').textContent.includes('lost')`)
+	b.seen(false)
+	s.ordered("seventh")
+	b.seen(true)
+	told("seventh")
 	if got := run(b, chromedp.Evaluate[string](`document.querySelector('#followed').textContent`)); strings.Count(got, `"namespace": "n-sixth"`) != 1 {
 		b.t.Errorf("the order that came while the connection was lost was told another number of times than once:\n%s", got)
 	}

@@ -143,6 +143,15 @@ func (b *browser) until(script string) {
 	}
 }
 
+// keepShots puts pictures into a folder of their own, where they are wanted at all.
+func (b *browser) keepShots(folder string) {
+	b.t.Helper()
+	b.shots = filepath.Join(b.shots, folder)
+	if err := os.MkdirAll(b.shots, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 func (b *browser) shot(name string) {
 	b.t.Helper()
 	image := run(b, chromedp.CaptureScreenshot())
@@ -197,12 +206,7 @@ func TestPortal(t *testing.T) {
 	}{{"desktop", 1280, 800, false}, {"phone", 360, 740, true}} {
 		t.Run(size.name, func(t *testing.T) {
 			b := look(t, s.Portal, size.width, size.height, size.phone)
-			if dir := os.Getenv("FIELDLOG_TEST_SCREENSHOTS"); dir != "" {
-				b.shots = filepath.Join(dir, size.name)
-				if err := os.MkdirAll(b.shots, 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
+			b.keepShots(size.name)
 			b.story(size.name)
 			for _, page := range []string{"/orders", "/orders/new", "/clients", "/clients/cliente02", "/events?topic=provisioning", "/letters", "/operations", "/trace"} {
 				b.open(page)
@@ -221,6 +225,9 @@ func TestPortal(t *testing.T) {
 				}
 				b.shot(strings.NewReplacer("/", "", "?", "-", "=", "-").Replace(page))
 			}
+			b.looks()
+			b.open("/operations")
+			b.until(`document.querySelectorAll('#busy td[data-label="Group"]').length === 5 && !document.querySelector('#busy').textContent.includes('nothing read yet')`)
 			b.follow()
 			b.quiet()
 		})

@@ -50,6 +50,32 @@
     return [data[0], ...rows];
   }
 
+  // The numbers of a chart as a table, the newest first, for those who cannot see it or want to know exactly.
+  const rows = 100;
+  function tabulate(figure, names, data) {
+    let box = figure.querySelector('.numbers');
+    if (!box) {
+      box = document.createElement('details');
+      box.className = 'numbers';
+      box.innerHTML = '<summary>As a table</summary><div class="scroll" tabindex="0" role="region"><table><thead></thead><tbody></tbody></table></div>';
+      box.querySelector('div').ariaLabel = figure.querySelector('figcaption').textContent;
+    }
+    const line = (kind, cells) => {
+      const row = document.createElement('tr');
+      row.append(...cells.map((text, i) => {
+        const cell = document.createElement(i === 0 ? 'th' : kind);
+        if (cell.localName === 'th') cell.scope = kind === 'th' ? 'col' : 'row';
+        cell.textContent = text;
+        return cell;
+      }));
+      return row;
+    };
+    const time = (t) => new Date(t * 1000).toISOString().slice(0, 16).replace('T', ' ');
+    box.querySelector('thead').replaceChildren(line('th', ['Time, UTC', ...names]));
+    box.querySelector('tbody').replaceChildren(...data[0].slice(-rows).map((t, i) => line('td', [time(t), ...data.slice(1).map((row) => number(row.slice(-rows)[i]))])).reverse());
+    if (figure.lastElementChild !== box) figure.append(box);
+  }
+
   async function draw(figure) {
     let answer;
     try {
@@ -66,6 +92,7 @@
     const note = figure.querySelector('[data-note]');
     if (note && answer.every) note.textContent = 'a bar every ' + answer.every;
     let parts = answer.data;
+    const names = [...answer.series], numbers = answer.data;
     if (answer.kind === 'bars') {
       answer.data = stacked(parts);
       answer.series.reverse(); // the highest sum behind the others
@@ -76,6 +103,7 @@
     if (before && before.series === answer.series.join()) {
       before.parts = parts;
       before.plot.setData(answer.data);
+      if ('table' in figure.dataset) tabulate(figure, names, numbers);
       return;
     }
     if (before) before.plot.destroy();
@@ -83,7 +111,10 @@
     const made = options(figure, answer);
     if (answer.kind === 'bars') made.series.forEach((s, i) => { if (i) s.value = (_, v, row, at) => at == null ? '–' : number(kept.parts[row][at]); });
     kept.plot = new uPlot(made, answer.data, figure);
+    kept.plot.root.role = 'img';
+    kept.plot.root.ariaLabel = figure.querySelector('figcaption').textContent;
     charts.set(figure, kept);
+    if ('table' in figure.dataset) tabulate(figure, names, numbers);
   }
 
   function redraw() {
@@ -105,25 +136,54 @@
   // What follows what happens is fetched with each change, once for all lists of the page. A fetch that fails is done again: the change
   // that asked for it may have been the last.
   const live = document.getElementById('live'), late = document.getElementById('late');
-  let again, ended = false;
+  let again, ended = false, failed = false, silent = false;
+  const stale = () => [...document.querySelectorAll('[data-stale]')];
+  const say = () => {
+    const text = ended ? 'Your session has ended, and what is shown may be old. Load the page again.'
+      : failed ? 'What is shown may be old. It is fetched again in a moment.'
+      : silent ? 'What changes does not come by itself now. It is tried again.'
+      : stale().length ? 'Something has changed that is not shown yet, because something is open here. Close it to see what.' : '';
+    if (late.textContent !== text) late.textContent = text;
+  };
   live?.addEventListener('htmx:afterRequest', (event) => {
     clearTimeout(again);
-    if (!event.detail.successful) {
-      late.textContent = 'What is shown may be old. It is fetched again in a moment.';
+    failed = !event.detail.successful;
+    if (failed) {
       again = setTimeout(() => htmx.trigger(live, 'refresh'), 2000 + Math.random() * 3000); // not every page at the same time
     } else {
       ended = new URL(event.detail.xhr.responseURL).pathname === '/login';
-      late.textContent = ended ? 'Your session has ended, and what is shown may be old. Load the page again.' : '';
+      silent = false;
     }
+    say();
   });
   document.addEventListener('htmx:sseError', (event) => {
-    if (event.detail.source.readyState === EventSource.CLOSED && !ended) late.textContent = 'What changes does not come by itself now. It is tried again.';
+    if (event.detail.source.readyState !== EventSource.CLOSED || event.detail.source.resting) return;
+    silent = true;
+    say();
+  });
+
+  // A page that nobody sees has no stream: a browser opens six connections to a site, and a stream takes one for as long as it lasts. The
+  // stream says that something changed when it begins, so that the page catches up when it is seen again. The extension makes a new
+  // stream where one was closed by an error; so this one is said to have been.
+  let stream;
+  const rest = () => {
+    stream.resting = true;
+    stream.close();
+  };
+  htmx.createEventSource = (at) => {
+    stream = new EventSource(at);
+    if (document.hidden) rest();
+    return stream;
+  };
+  document.addEventListener('visibilitychange', () => {
+    if (stream && document.hidden) rest();
+    else if (stream?.resting) stream.onerror(new Event('error'));
   });
 
   // A list is not replaced under the hands of somebody who writes a reason, reads an event or presses something; it catches up afterwards.
   const busy = (list) => list.querySelector('details[open]') || list.matches(':active');
   const catchUp = () => setTimeout(() => {
-    if ([...document.querySelectorAll('[data-stale]')].some((list) => !busy(list))) htmx.trigger(live, 'refresh');
+    if (stale().some((list) => !busy(list))) htmx.trigger(live, 'refresh');
   });
   ['toggle', 'pointerup', 'pointercancel', 'dragend', 'keyup'].forEach((name) => document.addEventListener(name, catchUp, true));
 
@@ -140,9 +200,11 @@
     if (busy(target)) {
       event.detail.shouldSwap = false;
       target.dataset.stale = '1';
+      say();
       return;
     }
     delete target.dataset.stale;
+    say();
     if (!target.contains(document.activeElement)) return;
     const next = twin(document.activeElement, target, fragment);
     queueMicrotask(() => next?.focus({ preventScroll: true })); // when it is in its place
@@ -186,6 +248,12 @@
       source = null;
       last = problem = state.textContent = '';
     };
+    document.addEventListener('visibilitychange', () => { // a page that nobody sees has no stream; what is missed is fetched when it is seen
+      if (!source) return;
+      source.close();
+      clearTimeout(again);
+      if (!document.hidden) open();
+    });
     button.addEventListener('click', () => {
       if (source) close(); else open();
       button.setAttribute('aria-pressed', source ? 'true' : 'false');
