@@ -40,7 +40,7 @@ func pending(t *testing.T, p *place) {
 	recover := func(o backend.Order) {
 		t.Helper()
 		careful := p.helm(t, cluster.Config{Charts: charts, Stale: time.Hour})
-		bound, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		bound, cancel := context.WithTimeout(t.Context(), 10*time.Second) // the first look must come within it
 		defer cancel()
 		before := p.state(t)(o.Namespace)
 		if err := careful.Do(bound, o, "release"); !errors.Is(err, backend.ErrUnready) || !errors.Is(err, context.DeadlineExceeded) {

@@ -71,15 +71,17 @@ func (r *releases) revisions(ctx context.Context) ([]*release.Release, error) {
 
 // settled returns the revisions once nobody works on the newest one any more, as far as can be told.
 func (r *releases) settled(ctx context.Context) ([]*release.Release, error) {
+	var last *release.Release // is worked on
 	for {
 		revisions, err := r.revisions(ctx)
+		if ctx.Err() != nil && last != nil { // between two looks, or in the middle of one
+			return nil, fmt.Errorf("the release in %q is %s for %s: %w: %w", r.in, last.Info.Status, since(last).Round(time.Second), backend.ErrUnready, ctx.Err())
+		}
 		if err != nil || len(revisions) == 0 || !pending(revisions[0]) || since(revisions[0]) >= r.cfg.Stale {
 			return revisions, err
 		}
-		if pause.For(ctx, poll); ctx.Err() != nil {
-			last := revisions[0]
-			return nil, fmt.Errorf("the release in %q is %s for %s: %w: %w", r.in, last.Info.Status, since(last).Round(time.Second), backend.ErrUnready, ctx.Err())
-		}
+		last = revisions[0]
+		pause.For(ctx, poll)
 	}
 }
 
