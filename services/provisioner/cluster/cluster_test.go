@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 
+	"github.com/fieldlog/fieldlog/internal/pause"
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 	"github.com/fieldlog/fieldlog/services/provisioner/backend/backendtest"
 	"github.com/fieldlog/fieldlog/services/provisioner/cluster"
@@ -164,13 +165,14 @@ func broken(t *testing.T, p *place) {
 			t.Fatal(err)
 		}
 		text = bytes.ReplaceAll(text, []byte("registry.k8s.io/pause:3.10"), []byte(image))
-		k := p.kubernetes(t, cluster.Config{Templates: fstest.MapFS{"Product-A.yaml": {Data: text}}, Rollout: 3 * time.Second})
+		k := p.kubernetes(t, cluster.Config{Templates: fstest.MapFS{"Product-A.yaml": {Data: text}}, Rollout: time.Second})
 		o := backendtest.Order("cliente21", namespace)
 		for _, step := range k.Plan(o)[:3] {
 			if err := k.Do(t.Context(), o, step); err != nil {
 				t.Fatal(err)
 			}
 		}
+		p.waitForPod(t, o.Namespace, want)
 		err = k.Do(t.Context(), o, "rollout")
 		var refusal *backend.Refusal
 		if !errors.Is(err, backend.ErrUnready) || errors.As(err, &refusal) || !strings.Contains(err.Error(), want) {
@@ -182,6 +184,25 @@ func broken(t *testing.T, p *place) {
 	}
 	f("pull", clustertest.Pull, "ImagePullBackOff")
 	f("crash", clustertest.Crash, "CrashLoopBackOff")
+}
+
+// waitForPod waits until a container of a namespace waits for a reason.
+func (p *place) waitForPod(t *testing.T, namespace, reason string) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); pause.For(t.Context(), 50*time.Millisecond) {
+		pods, err := p.Admin.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pod := range pods.Items {
+			for _, c := range pod.Status.ContainerStatuses {
+				if c.State.Waiting != nil && c.State.Waiting.Reason == reason {
+					return
+				}
+			}
+		}
+	}
+	t.Fatalf("no container in %s waits because of %s", namespace, reason)
 }
 
 func confined(t *testing.T, p *place) {
