@@ -251,6 +251,25 @@ func TestOrdersAreChangedAndCancelledAtAVersion(t *testing.T) {
 	}
 }
 
+// TestAStaleChangeWithAnIDIsTheRegistrars: it may be one that was taken before, when its version was the order's.
+func TestAStaleChangeWithAnIDIsTheRegistrars(t *testing.T) {
+	book := &shelf{fact: &schemas.OrderRejected{Reason: schemas.RejectedStale, Detail: "at version 3", Version: 3}}
+	cfg := selling
+	cfg.Book = book
+	f := start(t, cfg)
+	do := func(query string, want int, detail string) {
+		t.Helper()
+		code, answer, _ := f.do(t, "DELETE", "/v1/orders/o1"+query, "", "If-Match", `"2"`, "Idempotency-Key", "again")
+		if code != want || !strings.Contains(answer, detail) {
+			t.Errorf("%q: got %d %s, want %d with %q", query, code, answer, want, detail)
+		}
+	}
+	do("", 202, `"decision":"pending"`)
+	do("?wait=1ns", 409, `"reason":"stale_version","version":3`)
+	book.fact = &schemas.OrderCancelled{Version: 3}
+	do("?wait=1ns", 200, `"decision":"cancelled","version":3`)
+}
+
 func TestTheDecisionIsAnswered(t *testing.T) {
 	book := &shelf{}
 	cfg := selling
