@@ -1,5 +1,5 @@
-// Package eventlog is Fieldlog's log: events in, records out. It is the only package that knows Kafka, the schema
-// registry and (through its avro package) Avro. A service that uses it needs to know events, topics and positions.
+// Package eventlog is Fieldlog's log: events in, records out. It is the only package that imports a client of
+// Kafka, the schema registry or (in its avro package) Avro. A service that uses it needs to know events, topics and positions.
 //
 // # Promises
 //
@@ -11,7 +11,7 @@
 //  4. Self-describing. Every value is in the Confluent wire format with a registered schema; every record carries
 //     CloudEvents headers (Kafka protocol binding, binary mode) and, where there is one, a W3C traceparent.
 //  5. Declared. Topics are code ([Topics]); [Log.Setup] creates what is missing, changes nothing that exists, and refuses a
-//     partition count that differs from the declared one when that would break the order of keys.
+//     topic about orders that has another partition count than declared, and one of telemetry that has another than is asked for.
 //  6. Commit after done. [Blocks] commits an offset only after everything before it is stored, and announces a block before
 //     it is stored, so that a repeated block is byte for byte the same block.
 //  7. Old events stay readable: a value is decoded with the schema that wrote it, whatever today's type looks like.

@@ -20,7 +20,7 @@ var errRefused = errors.New("refused")
 
 // Setup creates the declared topics that are missing and registers every version of every schema. It changes nothing that
 // exists and may run any number of times, from any number of processes. While brokers or registry do not answer it
-// tries again until ctx ends. A topic or schema that stands in the way is an error at once.
+// tries again until ctx ends. A topic or schema that stands in the way is an error at once, see [TopicSpec.Together].
 func (l *Log) Setup(ctx context.Context) error {
 	var retry pause.Backoff
 	for {
@@ -85,7 +85,8 @@ func isKafkaError(err error) bool {
 	return errors.As(err, &k)
 }
 
-// checkTopic refuses fewer partitions than declared; more are the operator's choice at creation.
+// checkTopic refuses a topic whose partitions are not as many as must be: those that go together with other topics' as many
+// as declared, telemetry's as many as the operator asks for. Any other count was the operator's choice at creation.
 func (l *Log) checkTopic(ctx context.Context, name string, spec TopicSpec) error {
 	topics, err := l.admin.ListTopics(ctx, name)
 	if err != nil {
@@ -95,9 +96,16 @@ func (l *Log) checkTopic(ctx context.Context, name string, spec TopicSpec) error
 	if detail.Err != nil {
 		return fmt.Errorf("look at topic %q: %w", name, detail.Err)
 	}
-	if l.cfg.Partitions > 0 && spec.Name == TopicTelemetry && len(detail.Partitions) != int(spec.Partitions) {
+	count := len(detail.Partitions)
+	switch {
+	case count == int(spec.Partitions):
+		return nil
+	case spec.Together:
+		return fmt.Errorf("%w: topic %q has %d partitions and must have %d, as all topics about orders: a client is in the partition of one number in each; delete it if it is empty, and it is created anew, or use another --prefix",
+			errRefused, name, count, spec.Partitions)
+	case l.cfg.Partitions > 0 && spec.Name == TopicTelemetry:
 		return fmt.Errorf("%w: topic %q has %d partitions, --partitions asks for %d; a topic's count is fixed when it is created, so leave the flag out",
-			errRefused, name, len(detail.Partitions), spec.Partitions)
+			errRefused, name, count, spec.Partitions)
 	}
 	return nil
 }

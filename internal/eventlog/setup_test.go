@@ -1,6 +1,7 @@
 package eventlog_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -50,5 +51,35 @@ func TestSetupBesideAnother(t *testing.T) {
 	}
 	if _, err := log.Append(t.Context(), report(1)); err != nil || refused.Load() == 0 || refusedLevel.Load() < 2 {
 		t.Errorf("append: %v, after %d refusals of schemas and %d attempts to set a level", err, refused.Load(), refusedLevel.Load())
+	}
+}
+
+// TestSetupRefusesAnOrdersTopicOfAnotherCount sets up a log beside a topic that somebody made with another count: where a client's
+// partitions have different numbers, nobody owns them alone. Other topics may have any count.
+func TestSetupRefusesAnOrdersTopicOfAnotherCount(t *testing.T) {
+	for _, spec := range eventlog.Topics() {
+		t.Run(string(spec.Name), func(t *testing.T) {
+			cluster := eventlogtest.Start(t)
+			name := cluster.Name(string(spec.Name))
+			if _, err := cluster.Admin(t).CreateTopic(t.Context(), 5, 1, nil, name); err != nil {
+				t.Fatal(err)
+			}
+			log, err := eventlog.New(cluster.Config(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer log.Close()
+			err = log.Setup(t.Context())
+			if !spec.Together {
+				if err != nil {
+					t.Errorf("got %v, want a topic that goes with no other to have any count", err)
+				}
+				return
+			}
+			want := fmt.Sprintf("topic %q has 5 partitions and must have %d", name, eventlog.OrderPartitions)
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "delete it if it is empty") {
+				t.Errorf("got %v, want %q and what to do", err, want)
+			}
+		})
 	}
 }

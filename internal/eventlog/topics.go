@@ -11,6 +11,9 @@ type TopicSpec struct {
 	Retention time.Duration
 	// Compact keeps the last record of each key instead of deleting by age.
 	Compact bool
+	// Together says that a partition goes with those of the same number of the other topics that say so: Setup refuses one that
+	// has another count than the declared one.
+	Together bool
 	// Doc says what the topic holds.
 	Doc string
 }
@@ -37,12 +40,12 @@ const OrderPartitions = 12
 func Topics() []TopicSpec {
 	return []TopicSpec{
 		{Name: TopicTelemetry, Partitions: 12, Retention: 365 * day, Doc: "what devices reported; key client/device"},
-		{Name: TopicOrders, Partitions: OrderPartitions, Doc: "what clients asked for; key client"},
-		{Name: TopicClients, Partitions: OrderPartitions, Doc: "what the registrar decided; key client"},
-		{Name: TopicProvisioning, Partitions: OrderPartitions, Doc: "how provisioning goes, and what operators decided; key client"},
-		{Name: TopicEffects, Partitions: OrderPartitions, Compact: true, Doc: "ledger of effects on the world outside; key effect id, in the client's partition"},
-		{Name: TopicNotifications, Partitions: OrderPartitions, Retention: 365 * day, Doc: "what somebody should be told, by whatever worker reads it; key client"},
-		{Name: TopicClientState, Partitions: OrderPartitions, Compact: true, Doc: "latest state of each client; key client"},
+		{Name: TopicOrders, Partitions: OrderPartitions, Together: true, Doc: "what clients asked for; key client"},
+		{Name: TopicClients, Partitions: OrderPartitions, Together: true, Doc: "what the registrar decided; key client"},
+		{Name: TopicProvisioning, Partitions: OrderPartitions, Together: true, Doc: "how provisioning goes, and what operators decided; key client"},
+		{Name: TopicEffects, Partitions: OrderPartitions, Together: true, Compact: true, Doc: "ledger of effects on the world outside; key effect id, in the client's partition"},
+		{Name: TopicNotifications, Partitions: OrderPartitions, Together: true, Retention: 365 * day, Doc: "what somebody should be told, by whatever worker reads it; key client"},
+		{Name: TopicClientState, Partitions: OrderPartitions, Together: true, Compact: true, Doc: "latest state of each client; key client"},
 		{Name: TopicEvents, Partitions: 12, Retention: 365 * day, Doc: "events of anybody's own kinds; key partitionkey, subject or source"},
 		{Name: TopicDeadLetters, Partitions: 12, Retention: 365 * day, Doc: "what could not be handled; key of the original record"},
 		{Name: TopicReceipts, Partitions: 3, Retention: 365 * day, Doc: "what gateways counted as confirmed; key gateway instance"},
