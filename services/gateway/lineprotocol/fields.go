@@ -123,9 +123,10 @@ func (s *Scanner) value() (v schemas.Value, wrong string) {
 	return parseFloat(word)
 }
 
-// parseFloat reads a double. The first byte keeps out what strconv takes besides numbers: inf, nan, 0x.
+// parseFloat reads a double, and refuses what strconv takes besides: Go's own ways to write a number (0x1p4, -0X1P4, 1_000),
+// inf and nan.
 func parseFloat(word string) (v schemas.Value, wrong string) {
-	if len(word) > 1 && (word[1] == 'x' || word[1] == 'X') || strings.IndexByte(word, '_') >= 0 {
+	if strings.IndexByte(word, '_') >= 0 || strings.IndexByte(word, 'x') >= 0 || strings.IndexByte(word, 'X') >= 0 {
 		return v, "want a number, a boolean or a text in quotes"
 	}
 	f, err := strconv.ParseFloat(word, 64)

