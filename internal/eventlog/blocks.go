@@ -17,8 +17,6 @@ type BlockOptions struct {
 	// A block is cut when it reaches any of these. Defaults 500,000 records, 500,000 rows, 64 MiB, 1 s.
 	MaxRecords, MaxRows, MaxBytes int
 	MaxAge                        time.Duration
-	// StartAt is where a group that never stored anything begins. The zero From is the oldest record.
-	StartAt From
 	// Drain bounds the wait for a block that is being stored when the partition is given up. Default 10 s.
 	Drain time.Duration
 	// SessionTimeout is how long a member that is not heard of keeps its partitions. Default 45 s. Brokers bound it, Kafka's

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // From says where to begin to read.
@@ -93,17 +91,4 @@ func (f From) in(ctx context.Context, l *Log, topic Topic, ends map[Partition]Ra
 		}
 	}
 	return begin, nil
-}
-
-// kafka returns the offset in the client's terms, for a group that begins.
-func (f From) kafka() kgo.Offset {
-	switch f.kind {
-	case fromEnd:
-		return kgo.NewOffset().AtEnd()
-	case fromOffset:
-		return kgo.NewOffset().At(int64(f.offset))
-	case fromTime:
-		return kgo.NewOffset().AfterMilli(f.time.UnixMilli())
-	}
-	return kgo.NewOffset().AtStart()
 }

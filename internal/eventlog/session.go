@@ -51,7 +51,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.SessionTimeout(o.SessionTimeout),
 		kgo.RebalanceTimeout(o.Drain + o.SessionTimeout), // a member may drain, and be silent
 		kgo.HeartbeatInterval(min(o.SessionTimeout/heartbeats, maxHeartbeat)),
-		kgo.ConsumeStartOffset(o.StartAt.kafka()),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // so that a partition which ends in one is stored to its end

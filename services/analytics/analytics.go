@@ -39,11 +39,11 @@ func newService(cfg Config, log *eventlog.Log, ch *clickhouse.Client, into table
 	cfg = cfg.withDefaults()
 	s := &Service{cfg: cfg, log: log, ch: ch, logger: logger, metrics: newMetrics(reg)}
 	fill := newSink(cfg, log, into, s.metrics)
-	if err := s.read(eventlog.TopicTelemetry, groupOf(cfg), fill); err != nil {
+	if err := s.read(eventlog.TopicTelemetry, GroupOf(cfg), fill); err != nil {
 		return nil, err
 	}
 	for _, topic := range orderTopics() {
-		if err := s.read(topic, groupOf(cfg)+"-"+eventlog.Group(topic), orderSink{fill}); err != nil {
+		if err := s.read(topic, GroupOf(cfg)+"-"+eventlog.Group(topic), orderSink{fill}); err != nil {
 			return nil, err
 		}
 	}
@@ -59,7 +59,6 @@ func (s *Service) read(topic eventlog.Topic, group eventlog.Group, into eventlog
 		MaxRows:  cfg.MaxRows,
 		MaxBytes: cfg.MaxBytes,
 		MaxAge:   cfg.MaxAge,
-		StartAt:  cfg.StartAt,
 		Drain:    cfg.Drain,
 
 		SessionTimeout: cfg.SessionTimeout,
@@ -71,8 +70,10 @@ func (s *Service) read(topic eventlog.Topic, group eventlog.Group, into eventlog
 	return nil
 }
 
-// groupOf returns the consumer group of a generation: offsets belong to the tables they are the progress of.
-func groupOf(cfg Config) eventlog.Group {
+// GroupOf returns the consumer group that reads telemetry for a generation: offsets belong to the tables they are the progress
+// of.
+func GroupOf(cfg Config) eventlog.Group {
+	cfg = cfg.withDefaults()
 	if cfg.Generation == 1 {
 		return cfg.Group
 	}

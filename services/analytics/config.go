@@ -20,14 +20,12 @@ type Config struct {
 	// A block is stored when it has MaxRows rows, MaxBytes bytes in memory, or is MaxAge old. Defaults 500,000, 64 MiB, 1 s.
 	MaxRows, MaxBytes int
 	MaxAge            time.Duration
-	// Concurrency bounds the blocks that are being inserted at a time. Default 4.
+	// Concurrency bounds the blocks that are being inserted at a time, of all topics together. Default 4.
 	Concurrency int
 	// Drain bounds the wait for a block that is being stored when its partition is given up. Default 10 s.
 	Drain time.Duration
 	// SessionTimeout is how long a process that is not heard of keeps its partitions. Default 45 s, at least 1 s.
 	SessionTimeout time.Duration
-	// StartAt is where a group begins that never stored anything. The zero From is the oldest record.
-	StartAt eventlog.From
 	// Retries say how far back a report that is sent again is recognised. All processes that share the log must have the same.
 	Retries duplicates.Limits
 	// Retention is how long rows are kept after their time. The zero Retention keeps everything for ever.

@@ -213,8 +213,8 @@ func (s *stand) exactly(t testing.TB, reports uint64) {
 	f(reports*4, "SELECT count() FROM "+s.ch.Table("readings"))
 	f(reports*4, "SELECT uniqExact(partition, `offset`, `index`) FROM "+s.ch.Table("readings"))
 	f(reports*4, "SELECT toUInt64(sum(readings)) FROM "+s.ch.Table("reports"))
-	for _, r := range (schema{}).Rollups() {
-		f(reports*3, "SELECT sum(count) FROM "+s.ch.Table(r.Name))
+	for _, rollup := range (schema{}).Rollups() {
+		f(reports*3, "SELECT sum(count) FROM "+s.ch.Table(rollup))
 	}
 	s.recompute(t)
 }

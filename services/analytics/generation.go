@@ -32,7 +32,7 @@ func Locate(ctx context.Context, ch *clickhouse.Client, group eventlog.Group, ge
 	cfg := Config{Group: group, Generation: generation}.withDefaults()
 	s := schema{cfg: cfg, ch: ch}
 	found := Stored{
-		Generation: generation, Group: groupOf(cfg),
+		Generation: generation, Group: GroupOf(cfg),
 		Readings: s.Table("readings"), Reports: s.Table("reports"), Duplicates: s.Table("duplicates"),
 	}
 	for name, days := range map[string]*int{

@@ -143,6 +143,10 @@ type orderStore struct {
 
 // Store implements eventlog.Storer. A repeated call goes on where the last one failed.
 func (s *orderStore) Store(ctx context.Context) error {
+	if err := s.sink.enter(ctx); err != nil {
+		return err
+	}
+	defer s.sink.leave()
 	for ; s.inserted < len(s.months); s.inserted++ {
 		if err := s.insert(ctx, s.group(s.months[s.inserted])); err != nil {
 			s.sink.metrics.failures.WithLabelValues(string(clickhouse.ClassOf(err))).Inc()

@@ -1,6 +1,8 @@
 package analytics
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -180,5 +182,25 @@ func TestWhatIsNoFactIsADeadLetter(t *testing.T) {
 			t.Errorf("got %+v", letter)
 		}
 		break
+	}
+}
+
+// TestBlocksOfOrdersTakeTheirTurn: they count among the blocks that are inserted at a time.
+func TestBlocksOfOrdersTakeTheirTurn(t *testing.T) {
+	s := newSink(Config{Concurrency: 1}.withDefaults(), nil, nil, newMetrics(prometheus.NewRegistry()))
+	store := (&orderFold{sink: s}).Seal(eventlog.Block{})
+	if err := s.enter(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := store.Store(ended); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v while another block is inserted, want it to wait until its context ended", err)
+	}
+	s.leave()
+	for range 2 { // it gives back what it took
+		if err := store.Store(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 }

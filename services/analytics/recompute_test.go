@@ -8,12 +8,13 @@ import (
 // recompute compares every rollup and the devices with what the rows of readings give.
 func (s *stand) recompute(t testing.TB) {
 	t.Helper()
-	for _, r := range (schema{}).Rollups() {
-		s.same(t, r.Name,
-			fmt.Sprintf("SELECT client, device, metric, time, count, min, max, sum, avg, last, last_time FROM %s", s.ch.Table(r.Name)),
+	buckets := map[string]string{"readings_1m": "toStartOfMinute", "readings_1h": "toStartOfHour", "readings_1d": "toStartOfDay"}
+	for _, rollup := range (schema{}).Rollups() {
+		s.same(t, rollup,
+			fmt.Sprintf("SELECT client, device, metric, time, count, min, max, sum, avg, last, last_time FROM %s", s.ch.Table(rollup)),
 			fmt.Sprintf("SELECT client, device, metric, %s(r.time) AS bucket, count(), min(value), max(value), sum(value), sum(value)/count(),"+
 				" argMax(value, (r.time, partition, `offset`, `index`)), max(r.time)"+
-				" FROM %s AS r WHERE type != 'text' GROUP BY client, device, metric, bucket", r.Bucket, s.ch.Table("readings")))
+				" FROM %s AS r WHERE type != 'text' GROUP BY client, device, metric, bucket", buckets[rollup], s.ch.Table("readings")))
 	}
 	s.same(t, "devices",
 		fmt.Sprintf("SELECT client, device, last_time, last_seen, `values` FROM %s", s.ch.Table("devices")),

@@ -1,6 +1,8 @@
 package analytics
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +54,28 @@ func TestAnotherGenerationTakesThePublicNames(t *testing.T) {
 	f(Config{Generation: 2, Shadow: true}, "_g1")
 	f(Config{Generation: 2}, "_g2")
 	f(Config{Generation: 1}, "_g1")
+}
+
+var madeView = regexp.MustCompile("^CREATE OR REPLACE VIEW `fieldlog`\\.`([a-z0-9_]+)`")
+
+func TestViewsAreThoseThatAreMade(t *testing.T) {
+	ch, err := clickhouse.New(clickhouse.Config{URL: "http://localhost"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	statements, err := schema{cfg: Config{}.withDefaults(), ch: ch}.statements("views.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var made []string
+	for _, statement := range statements {
+		if found := madeView.FindStringSubmatch(statement); found != nil {
+			made = append(made, found[1])
+		}
+	}
+	if !slices.Equal(Views(), made) {
+		t.Errorf("got %q, want those of views.sql: %q", Views(), made)
+	}
 }
 
 // TestClusterStatements checks what no single server can run.

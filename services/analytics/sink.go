@@ -54,6 +54,18 @@ func newSink(cfg Config, log *eventlog.Log, ch tables, m *metrics) *sink {
 	return s
 }
 
+// enter takes a slot as soon as one is free, leave gives it back.
+func (s *sink) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *sink) leave() { <-s.slots }
+
 // block is what the records of one eventlog.Block became.
 type block struct {
 	rows    readings.Block

@@ -26,12 +26,10 @@ type store struct {
 
 // Store implements eventlog.Storer. A repeated call goes on where the last one failed.
 func (s *store) Store(ctx context.Context) error {
-	select {
-	case s.sink.slots <- struct{}{}:
-		defer func() { <-s.sink.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.sink.enter(ctx); err != nil {
+		return err
 	}
+	defer s.sink.leave()
 	begin := time.Now()
 	if err := s.insertAll(ctx); err != nil {
 		s.sink.metrics.failures.WithLabelValues(string(clickhouse.ClassOf(err))).Inc()

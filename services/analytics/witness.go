@@ -46,9 +46,9 @@ func (s *store) duplicatesWitness(c *readings.Duplicates) witness {
 // The derived tables have no offsets. Their first row is the partition's mark, see readings.Source.
 const marks = "client = '' AND device = '' AND metric = ?"
 
-func (s *store) rollupWitness(month uint32) witness {
+func (s *store) rollupWitness(begin uint32) witness {
 	return witness{
-		fmt.Sprintf(marks+" AND time = toDateTime(%d, 'UTC') AND latest >= %d", month, s.of.Last),
+		fmt.Sprintf(marks+" AND time = toDateTime(%d, 'UTC') AND latest >= %d", begin, s.of.Last),
 		[]any{s.source()},
 	}
 }

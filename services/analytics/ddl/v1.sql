@@ -77,7 +77,7 @@ ORDER BY (client, device, appended)
 -- it is asked. latest packs the last reading's rank (52 bits of microseconds, 12 of the partition, 44 of the offset, 20 of
 -- the index) and the bits of its value into one number, whose maximum is the last. Rows without a client are marks: they tell up to
 -- which offset (latest) a partition of the log (metric) is in the table.
-CREATE TABLE IF NOT EXISTS {{$.Table .Name}}{{$.OnCluster}}
+CREATE TABLE IF NOT EXISTS {{$.Table .}}{{$.OnCluster}}
 (
     client LowCardinality(String),
     device LowCardinality(String),
@@ -89,7 +89,7 @@ CREATE TABLE IF NOT EXISTS {{$.Table .Name}}{{$.OnCluster}}
     sum    SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
     latest SimpleAggregateFunction(max, UInt256) CODEC(ZSTD(1))
 )
-ENGINE = {{$.Engine "AggregatingMergeTree" .Name}}
+ENGINE = {{$.Engine "AggregatingMergeTree" .}}
 PARTITION BY toYYYYMM(time)
 ORDER BY (client, device, metric, time)
 {{$.Settings}};

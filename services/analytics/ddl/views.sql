@@ -15,7 +15,7 @@ SELECT client, device, event_id, appended, topic, topic_id, partition, `offset`,
 FROM {{.Table "duplicates"}};
 
 {{range .Rollups}}
-CREATE OR REPLACE VIEW {{$.Public .Name}}{{$.OnCluster}} AS
+CREATE OR REPLACE VIEW {{$.Public .}}{{$.OnCluster}} AS
 SELECT
     client, device, metric, time,
     sum(t.count) AS count,
@@ -25,7 +25,7 @@ SELECT
     sum(t.sum) / sum(t.count) AS avg,
     reinterpretAsFloat64(toUInt64(max(t.latest))) AS last,
     fromUnixTimestamp64Micro(toInt64(bitShiftRight(max(t.latest), 140)), 'UTC') AS last_time
-FROM {{$.Table .Name}} AS t
+FROM {{$.Table .}} AS t
 WHERE t.client != '' -- a mark, see package readings
 GROUP BY client, device, metric, time;
 {{end}}
