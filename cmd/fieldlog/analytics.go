@@ -1,7 +1,7 @@
 package main
 
-//	topic telemetry -> eventlog.Blocks -> services/analytics -> ClickHouse
-//	                                        `-> --metrics-listen: /metrics /healthz /readyz
+//	topics telemetry, clients, provisioning -> eventlog.Blocks -> services/analytics -> ClickHouse
+//	                                                                `-> --metrics-listen: /metrics /healthz /readyz
 
 import (
 	"context"
@@ -78,8 +78,9 @@ func (p *program) analyticsCommand() *cobra.Command {
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "analytics",
-		Short: "Run the service that stores readings in ClickHouse, exactly once",
-		Long: `Reads the topic telemetry and stores each reading exactly once in ClickHouse. Any number of these share the partitions.
+		Short: "Run the service that stores readings and facts about orders, exactly once",
+		Long: `Reads the topics telemetry, clients and provisioning, and stores each reading and each fact about an order exactly once in
+ClickHouse. Any number of these share the partitions.
 SIGINT or SIGTERM finishes the blocks that are being stored; what is not stored yet is left to the next start.`,
 		Example: "  fieldlog analytics --brokers kafka:9092 --registry http://registry:8081 --clickhouse http://clickhouse:8123",
 		Args:    cobra.NoArgs,

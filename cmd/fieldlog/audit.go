@@ -51,7 +51,7 @@ is stored. What differs is logged, and counted in the metrics fieldlog_audit_...
 		Example: `  fieldlog audit
   fieldlog audit --from -24h --wait
   fieldlog audit --from 2026-11-24 --to 2026-11-25 | jq 'select(.difference)'
-  fieldlog audit --every 1m --listen :8083`,
+  fieldlog audit --every 1m --listen :8086`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.every != 0 {
@@ -70,7 +70,7 @@ is stored. What differs is logged, and counted in the metrics fieldlog_audit_...
 	flags.Lookup("wait").NoOptDefVal = "10m"
 	flags.BoolVar(&f.json, "json", false, "print JSON lines on a terminal too")
 	flags.DurationVar(&f.every, "every", 0, "audit again and again, with this time between two beginnings")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8083", "address of /metrics, /healthz and /readyz with --every")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8086", "address of /metrics, /healthz and /readyz with --every")
 	return cmd
 }
 

@@ -15,8 +15,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/fieldlog/fieldlog/internal/clickhouse"
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/schemas"
+	"github.com/fieldlog/fieldlog/services/analytics"
 )
 
 const maxSkew = 2 * time.Second // between our clock and ClickHouse's
@@ -75,6 +77,9 @@ func (e *examination) topic(t eventlog.TopicStatus, asked int32) {
 	switch {
 	case !t.Exists:
 		e.wrong("topic", "start any service: it creates what is missing", "%q is missing", t.FullName)
+	case t.Together && t.ActualPartitions != t.Partitions:
+		e.wrong("topic", "delete it if it is empty, and it is created anew, or use another --prefix",
+			"%q has %d partitions and must have %d, as all topics about orders", t.FullName, t.ActualPartitions, t.Partitions)
 	case asked > 0 && t.Name == eventlog.TopicTelemetry && t.ActualPartitions != asked:
 		e.wrong("topic", "leave --partitions out: a topic's count is fixed", "%q has %d partitions, %d are asked for", t.FullName, t.ActualPartitions, asked)
 	default:
@@ -148,14 +153,14 @@ func (e *examination) clickhouse(ctx context.Context, c *clickhouseFlags) {
 }
 
 func (e *examination) tables(ctx context.Context, c *clickhouseFlags, database string) {
-	const views = "'readings','readings_1m','readings_1h','readings_1d','devices'"
-	found, err := c.value(ctx, fmt.Sprintf("SELECT count() FROM system.tables WHERE database = '%s' AND name IN (%s)",
-		strings.ReplaceAll(database, "'", "''"), views))
+	views := analytics.Views()
+	found, err := c.value(ctx, fmt.Sprintf("SELECT count() FROM system.tables WHERE database = %s AND name IN ('%s')",
+		clickhouse.Quote(database), strings.Join(views, "','")))
 	switch {
 	case err != nil:
 		e.wrong("tables", "look at ClickHouse", "%v", err)
-	case found != "5":
-		e.wrong("tables", "start fieldlog analytics: it makes them", "%s of 5 are in database %q", found, database)
+	case found != strconv.Itoa(len(views)):
+		e.wrong("tables", "start fieldlog analytics: it makes them", "%s of %d are in database %q", found, len(views), database)
 	default:
 		e.well("tables", "all are in database %q", database)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/fieldlog/fieldlog/internal/embedded"
+	"github.com/fieldlog/fieldlog/internal/eventlog"
+	"github.com/fieldlog/fieldlog/services/analytics"
 )
 
 // nothingRuns points doctor at ports where nothing listens.
@@ -94,6 +98,46 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	f("gateway", "FIELDLOG_URL", stranger.URL, "404")
 	f("gateway", "FIELDLOG_URL", "nowhere", "not a URL")
 	f("data folder", "FIELDLOG_DATA", file, "not a folder")
+}
+
+func TestDoctorOnATopicAboutOrdersOfAnotherCount(t *testing.T) {
+	var e examination
+	for _, spec := range eventlog.Topics() {
+		e.topic(eventlog.TopicStatus{TopicSpec: spec, FullName: string(spec.Name), Exists: true, ActualPartitions: 5}, 0)
+		want := well
+		if spec.Together {
+			want = wrong
+		}
+		if got := e.findings[len(e.findings)-1]; got.Status != want {
+			t.Errorf("%s: got %+v, want it %s", spec.Name, got, want)
+		}
+	}
+}
+
+// TestDoctorCountsTheViews has a ClickHouse that knows the version, and of the views only two.
+func TestDoctorCountsTheViews(t *testing.T) {
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if query := string(body) + r.URL.Query().Get("query"); strings.Contains(query, "system.tables") {
+			asked = query
+			fmt.Fprintln(w, 2)
+			return
+		}
+		fmt.Fprintln(w, "25.8")
+	}))
+	defer server.Close()
+	environment := nothingRuns(t)
+	environment["FIELDLOG_CLICKHOUSE"] = server.URL
+	found, _ := examine(t, environment)
+	if want := fmt.Sprintf("2 of %d", len(analytics.Views())); found["tables"].Status != wrong || !strings.Contains(found["tables"].Detail, want) {
+		t.Errorf("got %+v, want %q", found["tables"], want)
+	}
+	for _, view := range analytics.Views() {
+		if !strings.Contains(asked, "'"+view+"'") {
+			t.Errorf("it did not look for view %q: %s", view, asked)
+		}
+	}
 }
 
 func TestDoctorOnWhatRuns(t *testing.T) {

@@ -28,11 +28,15 @@ import (
 	"github.com/fieldlog/fieldlog/internal/run"
 	"github.com/fieldlog/fieldlog/internal/settings"
 	"github.com/fieldlog/fieldlog/internal/story"
+	"github.com/fieldlog/fieldlog/services/analytics"
 	"github.com/fieldlog/fieldlog/services/portal"
 )
 
 // portalFlags say how people reach the portal.
-type portalFlags struct{ cfg portal.Config }
+type portalFlags struct {
+	cfg        portal.Config
+	generation int // whose lag is shown
+}
 
 func (f *portalFlags) bind(flags *pflag.FlagSet) {
 	c := &f.cfg
@@ -83,6 +87,7 @@ are counted), and let nobody else reach it. SIGINT or SIGTERM lets requests fini
 	f.bind(flags)
 	flags.StringVar(&f.cfg.Gateway, "gateway", defaultGateway, "URL of the gateway")
 	settings.Secret(flags, &f.cfg.Token, "gateway-token", "access token of the gateway")
+	flags.IntVar(&f.generation, "generation", 1, "set of tables whose lag is shown")
 	flags.StringVar(&listen, "metrics-listen", "127.0.0.1:8085", "address of /metrics, /healthz and /readyz")
 	cmd.AddCommand(p.portalHashCommand())
 	return cmd
@@ -108,7 +113,7 @@ func (p *program) portal(ctx context.Context, l *logFlags, c *clickhouseFlags, s
 		return err
 	}
 	defer closing(tables, logger)
-	site, err := f.service(ctx, catalogue, log, tables, defaultReaders(), logger, reg)
+	site, err := f.service(ctx, catalogue, log, tables, defaultReaders(f.generation), logger, reg)
 	if err != nil {
 		return err
 	}
@@ -126,13 +131,14 @@ func (p *program) portal(ctx context.Context, l *logFlags, c *clickhouseFlags, s
 	)
 }
 
-// defaultReaders are the groups whose lag is shown, under the names that they have unless told otherwise. The provisioner has none: how far
-// it is, its facts tell.
-func defaultReaders() []portal.Reader {
+// defaultReaders are the groups whose lag is shown, under the names that they have unless told otherwise; of analytics those of a
+// generation. The provisioner has none: how far it is, its facts tell.
+func defaultReaders(generation int) []portal.Reader {
+	storing := analytics.GroupOf(analytics.Config{Generation: generation})
 	return []portal.Reader{
-		{Group: "analytics", Topic: eventlog.TopicTelemetry},
-		{Group: "analytics-clients", Topic: eventlog.TopicClients},
-		{Group: "analytics-provisioning", Topic: eventlog.TopicProvisioning},
+		{Group: storing, Topic: eventlog.TopicTelemetry},
+		{Group: storing + "-clients", Topic: eventlog.TopicClients},
+		{Group: storing + "-provisioning", Topic: eventlog.TopicProvisioning},
 		{Group: "registrar", Topic: eventlog.TopicOrders},
 		{Group: "registrar", Topic: eventlog.TopicProvisioning},
 	}

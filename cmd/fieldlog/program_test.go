@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/settings"
+	"github.com/fieldlog/fieldlog/services/portal"
 )
 
 // outcome is what a command line gave.
@@ -188,4 +190,37 @@ func TestCompletionKnowsOurWords(t *testing.T) {
 	f("discarded", "deadletters", "list", "--state", "")
 	f("--follow", "tail", "--fo")
 	f("doctor", "doc")
+}
+
+// TestEveryServiceListensSomewhereElse: all of them may run on one machine without a flag.
+func TestEveryServiceListensSomewhereElse(t *testing.T) {
+	taken := map[string]string{}
+	for _, cmd := range commands(newProgram().root()) {
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+			if cmd.Name() == "up" || !strings.HasSuffix(f.Name, "listen") || f.DefValue == "" { // up has all the addresses of others
+				return
+			}
+			if other, is := taken[f.DefValue]; is {
+				t.Errorf("%s --%s is %s, as %s", cmd.Name(), f.Name, f.DefValue, other)
+			}
+			taken[f.DefValue] = cmd.Name() + " --" + f.Name
+		})
+	}
+	if len(taken) < 6 {
+		t.Errorf("found only %v", taken)
+	}
+}
+
+func TestThePortalShowsTheGroupOfTheGeneration(t *testing.T) {
+	for generation, want := range map[int]eventlog.Group{0: "analytics", 1: "analytics", 2: "analytics_g2"} {
+		got := defaultReaders(generation)
+		for i, reader := range []portal.Reader{
+			{Group: want, Topic: eventlog.TopicTelemetry}, {Group: want + "-clients", Topic: eventlog.TopicClients},
+			{Group: want + "-provisioning", Topic: eventlog.TopicProvisioning},
+		} {
+			if got[i] != reader {
+				t.Errorf("generation %d: got %+v, want %+v", generation, got[i], reader)
+			}
+		}
+	}
 }

@@ -49,7 +49,7 @@ func (f *provisionerFlags) bind(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.Step, "provision-step", 10*time.Minute, "longest try of a step")
 	flags.IntVar(&c.BreakAfter, "provision-break-after", 5, "failures in a row after which a backend is left alone")
 	flags.DurationVar(&c.Break, "provision-break", 10*time.Second, "how long it is left alone")
-	flags.StringVar(&f.site.Dir, "sites", "", "folder of the simulated backend's sites (default sites in the data folder)")
+	flags.StringVar(&f.site.Dir, "sites", "", "folder of the simulated backend's sites (default ./data/sites, or sites in --data)")
 	flags.DurationVar(&f.site.Pace, "site-pace", 500*time.Millisecond, "how long a step of the simulated backend takes")
 	flags.Uint32Var(&f.site.FailOneIn, "site-fail-one-in", 0, "let one order of so many fail on the simulated backend; 0 none")
 	flags.StringVar(&f.cluster.Kubeconfig, "kubeconfig", "", "file that tells where the cluster is (default the rights of the pod it runs in)")
@@ -61,7 +61,30 @@ func (f *provisionerFlags) bind(flags *pflag.FlagSet) {
 	settings.Secret(flags, &f.secret, "webhook-secret", "secret that signs what the webhook backend asks")
 }
 
-func backendNames() []string { return []string{"simulated", "kubernetes", "helm", "webhook"} }
+// backends are all there are, each with what makes it.
+var backends = []struct {
+	name string
+	make func(f *provisionerFlags, c *products.Catalogue, logger *slog.Logger) (backend.Backend, error)
+}{
+	{"simulated", func(f *provisionerFlags, _ *products.Catalogue, _ *slog.Logger) (backend.Backend, error) {
+		return simulated.New(f.site), nil
+	}},
+	{"kubernetes", (*provisionerFlags).kubernetes},
+	{"helm", (*provisionerFlags).helm},
+	{"webhook", func(f *provisionerFlags, _ *products.Catalogue, _ *slog.Logger) (backend.Backend, error) {
+		cfg := f.webhook
+		cfg.Secret = []byte(f.secret)
+		return webhook.New(cfg)
+	}},
+}
+
+func backendNames() []string {
+	names := make([]string, len(backends))
+	for i := range backends {
+		names[i] = backends[i].name
+	}
+	return names
+}
 
 // service returns the provisioner, which has not connected yet. Data is the data folder.
 func (f *provisionerFlags) service(data string, c *products.Catalogue, log *eventlog.Log, logger *slog.Logger, reg prometheus.Registerer) (*provisioner.Service, error) {
@@ -95,30 +118,31 @@ func (f *provisionerFlags) service(data string, c *products.Catalogue, log *even
 }
 
 func (f *provisionerFlags) backend(name string, c *products.Catalogue, logger *slog.Logger) (backend.Backend, error) {
-	switch name {
-	case "simulated":
-		return simulated.New(f.site), nil
-	case "kubernetes":
-		cfg := f.cluster
-		if f.templates != "" {
-			cfg.Templates = os.DirFS(f.templates)
+	for _, b := range backends {
+		if b.name == name {
+			return b.make(f, c, logger)
 		}
-		return kube.NewKubernetes(cfg)
-	case "helm":
-		cfg := f.cluster
-		cfg.Charts = map[string]string{}
-		for _, product := range c.All() {
-			if chart := product.Settings["chart"]; chart != "" {
-				cfg.Charts[product.Name] = f.chart(chart)
-			}
-		}
-		return kube.NewHelm(cfg, logger)
-	case "webhook":
-		cfg := f.webhook
-		cfg.Secret = []byte(f.secret)
-		return webhook.New(cfg)
 	}
 	return nil, fmt.Errorf("there is no backend %q; there are %s", name, strings.Join(backendNames(), ", "))
+}
+
+func (f *provisionerFlags) kubernetes(*products.Catalogue, *slog.Logger) (backend.Backend, error) {
+	cfg := f.cluster
+	if f.templates != "" {
+		cfg.Templates = os.DirFS(f.templates)
+	}
+	return kube.NewKubernetes(cfg)
+}
+
+func (f *provisionerFlags) helm(c *products.Catalogue, logger *slog.Logger) (backend.Backend, error) {
+	cfg := f.cluster
+	cfg.Charts = map[string]string{}
+	for _, product := range c.All() {
+		if chart := product.Settings["chart"]; chart != "" {
+			cfg.Charts[product.Name] = f.chart(chart)
+		}
+	}
+	return kube.NewHelm(cfg, logger)
 }
 
 // chart says where a chart of the catalogue is.

@@ -15,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/fieldlog/fieldlog/services/analytics"
 )
 
 type queryFlags struct {
@@ -31,7 +33,7 @@ func (p *program) queryCommand() *cobra.Command {
 		Long: `Sends one SQL statement, given as argument, with --file, or on stdin, to ClickHouse and prints the answer: a table on a
 terminal, JSON lines in a pipe. A FORMAT in the statement wins.
 
-The views: readings, readings_1m, readings_1h, readings_1d, devices.`,
+The views: ` + strings.Join(analytics.Views(), ", ") + ".",
 		Example: `  fieldlog query 'SELECT client, count() FROM readings GROUP BY client ORDER BY client'
   fieldlog query 'SELECT * FROM devices LIMIT 5' | jq .
   fieldlog query --format CSVWithNames 'SELECT * FROM readings_1h' > trend.csv`,

@@ -245,7 +245,7 @@ func (f *upFlags) portalFits() error {
 func (f *upFlags) site(ctx context.Context, door *gateway.Gateway, c *products.Catalogue, log *eventlog.Log, tables *clickhouse.Client, logger *slog.Logger, reg prometheus.Registerer) (*portal.Portal, error) {
 	f.portal.cfg.Gateway = "http://" + reachable(door.Addr())
 	f.portal.cfg.Token, _, _ = strings.Cut(f.gateway.tokens, ",")
-	readers := defaultReaders()
+	readers := defaultReaders(f.analytics.cfg.Generation)
 	for i := range readers {
 		if readers[i].Group == "registrar" {
 			readers[i].Group = f.registrar.cfg.Group
