@@ -27,9 +27,6 @@ type Notice string
 // NoticeOrderAbandoned says that nothing goes on with an order until somebody changes, cancels or retries it.
 const NoticeOrderAbandoned Notice = "order_abandoned"
 
-// Notices lists every notice.
-func Notices() []Notice { return []Notice{NoticeOrderAbandoned} }
-
 // Kind implements Event.
 func (*NotificationRaised) Kind() Kind { return KindNotificationRaised }
 

@@ -98,9 +98,6 @@ const (
 	EffectFailed   EffectState = "failed"
 )
 
-// EffectStates lists every state.
-func EffectStates() []EffectState { return []EffectState{EffectIntended, EffectDone, EffectFailed} }
-
 // Kind implements Event.
 func (*ProvisioningProgressed) Kind() Kind { return KindProvisioningProgressed }
 

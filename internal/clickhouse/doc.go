@@ -1,5 +1,5 @@
-// Package clickhouse is the only package that knows ClickHouse. It talks HTTP to a server, a cluster, or the engine that is
-// embedded in Fieldlog: all are the same to it.
+// Package clickhouse is the only package that imports a client of ClickHouse. It talks HTTP to a server, a cluster, or the engine
+// that is embedded in Fieldlog: all are the same to it. Others write SQL.
 //
 // Promises:
 //

@@ -53,7 +53,7 @@ func SourceOf(head *schemas.Envelope) string {
 }
 
 // FirstSince returns the offset in a partition before which every record lies before the offset from and is older than
-// since. It is from, or less.
+// since, or the oldest record still held. It is from, or less, unless that is held no more.
 func (l *Log) FirstSince(ctx context.Context, topic Topic, p Partition, from Offset, since time.Time) (Offset, error) {
 	ends, err := l.Ends(ctx, topic)
 	if err != nil {

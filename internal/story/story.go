@@ -3,8 +3,9 @@
 //
 // # Promises
 //
-//   - Every record since the asked time whose trace id is that of the trace is told, from every topic that is kept by key or for ever
-//     (orders, clients, provisioning, effects, events, deadletters). Of a topic that is compacted the last record of each key is left.
+//   - Every record since the asked time whose trace id is that of the trace is told, as far as retention has left it: from orders,
+//     clients and provisioning, which are kept for ever, from notifications, events and deadletters, which are kept for a year, and
+//     from effects, of which the last record of each key is left.
 //   - Telemetry is too much to read: its reports are found by ClickHouse's index of trace ids. Where ClickHouse does not answer, or is
 //     behind, a note says so, and the rest is told.
 //   - A trace id is told in any spelling: 32 hexadecimal digits, a UUID, or the sender's own.

@@ -1,5 +1,7 @@
 // Package readings folds what devices reported into the columns of three tables: readings (a row a reading), reports
-// (a row a report) and duplicates (a row a report that was sent again). It is pure: no I/O, no clock, no randomness, no goroutine.
+// (a row a report) and duplicates (a row a report that was sent again), and sums the readings up for the tables that are derived
+// from them: rollups by minute, hour and day, and the last reading of each device's metrics ([Summary]). It is pure: no I/O, no
+// clock, no randomness, no goroutine.
 //
 // Promises:
 //

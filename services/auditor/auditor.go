@@ -9,8 +9,8 @@
 //   - No false alarm while things go on: a record is held against ClickHouse only if the group's committed offset, read
 //     before the tables are asked, says that its block is stored and confirmed. The others are pending.
 //   - Topics that were deleted and created again are told apart by their ids, generations by their tables and group.
-//   - Cheap where all is well: ClickHouse answers with two sums a bucket, and never with rows. Only buckets that differ are looked
-//     at offset by offset.
+//   - Cheap where all is well: ClickHouse answers with two sums a bucket, and with no rows, except those of duplicates and copies. Only
+//     buckets that differ are looked at offset by offset.
 //   - Memory is bounded: a window is worked off in chunks of at most an hour and [chunkOffsets] offsets a partition; what is
 //     kept of receipts, letters and the log are ranges of offsets.
 //   - Nothing is changed anywhere.

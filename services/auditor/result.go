@@ -36,7 +36,7 @@ var words = map[Kind]string{
 // Difference names a range in which two accounts differ.
 type Difference struct {
 	Kind Kind
-	// Table is readings or reports; empty where ClickHouse is not concerned.
+	// Table is readings, reports or duplicates; empty where ClickHouse is not concerned.
 	Table     string
 	Topic     eventlog.Topic
 	TopicID   eventlog.TopicID

@@ -10,14 +10,14 @@ import (
 	"github.com/fieldlog/fieldlog/internal/eventlog"
 )
 
-// stored asks ClickHouse. It never asks for rows, only for sums of them.
+// stored asks ClickHouse for sums of rows, and for no rows, except those of duplicates and copies.
 type stored struct {
 	ch     *clickhouse.Client
 	tables Tables
 	id     eventlog.TopicID
 }
 
-// table is one of the two that are compared.
+// table is one that is compared: readings, reports, or duplicates.
 type table struct {
 	name string // for people
 	from string

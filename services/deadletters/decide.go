@@ -73,7 +73,8 @@ func (r *refusal) Error() string { return r.why }
 
 func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
 
-// run decides about the chosen letters of every partition. A letter that was named and is not there is an error at the end.
+// run decides about the chosen letters of every partition. Letters that were named and are not there are
+// told by Selection.Missing afterwards.
 func (d *decision) run(ctx context.Context, s *Selection) (err error) {
 	if !d.by.DryRun {
 		if d.fence, err = d.desk.log.Transactor(ctx, service); err != nil {

@@ -150,7 +150,7 @@ func TestReceiptsThatAreNotConfirmedAreSentAgainAsTheyAre(t *testing.T) {
 	}
 }
 
-// TestAManyTimesInterruptedTallyBecomesSeveralEvents has more ranges than fit one event.
+// TestALargeTallyBecomesSeveralEvents has more ranges than fit one event.
 func TestALargeTallyBecomesSeveralEvents(t *testing.T) {
 	c := newCounter(t)
 	const records = 2*fullRanges + 5

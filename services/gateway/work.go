@@ -28,8 +28,8 @@ type work struct {
 	batch     *eventlog.Batch
 	key       string // the request's Idempotency-Key, empty without one
 	items     []item // what was added to the batch, in order
-	recordKey []byte // of the report being added, where it is looked up
 	own       int    // how many of them have ids of their sender's own
+	recordKey []byte // of the report being added, where it is looked up
 	repeats   []item // what the log had already
 	refused   int
 	errors    []itemError

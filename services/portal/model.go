@@ -79,7 +79,7 @@ func (o order) Deployed() bool {
 	return o.ProvisionedVersion > 0 && o.Status != schemas.OrderStatusDeprovisioned
 }
 
-// MayRetry, MayAbandon, MayChange and MayCancel tell what an operator can do about it.
+// MayRetry, MayAbandon and MayChange tell what an operator can do about it. What may be changed may be cancelled.
 func (o order) MayRetry() bool {
 	return o.Status == schemas.OrderStatusFailing || o.Status == schemas.OrderStatusAbandoned || o.stuck()
 }

@@ -114,7 +114,7 @@ func (p *Portal) newOrder(v *visit) error {
 	return v.show("order", "Order a module", p.form(f))
 }
 
-// read takes the fields of the form.
+// orderForm takes the fields of the form.
 func (v *visit) orderForm() orderForm {
 	f := orderForm{ID: v.form("id"), Order: v.r.PathValue("order"), Text: v.form("parameters"), Errors: map[string]string{}}
 	if !formID.MatchString(f.ID) {

@@ -15,7 +15,7 @@ type crowd struct {
 	begin map[eventlog.Topic]map[eventlog.Partition]eventlog.Offset
 
 	mu     sync.RWMutex
-	owners map[eventlog.Partition]*inbox
+	owners map[eventlog.Partition]*newsQueue
 }
 
 // followed are the topics on which others tell something that concerns a provisioner while it runs, in the order in which they are
@@ -28,7 +28,7 @@ func followed() []eventlog.Topic {
 func newCrowd(ctx context.Context, log *eventlog.Log) (*crowd, error) {
 	c := &crowd{
 		log: log, begin: map[eventlog.Topic]map[eventlog.Partition]eventlog.Offset{},
-		owners: map[eventlog.Partition]*inbox{},
+		owners: map[eventlog.Partition]*newsQueue{},
 	}
 	for _, topic := range followed() {
 		ends, err := log.Decided(ctx, topic)
@@ -44,7 +44,7 @@ func newCrowd(ctx context.Context, log *eventlog.Log) (*crowd, error) {
 }
 
 // tell gives a partition's news to its owner from now on; nil stops it.
-func (c *crowd) tell(p eventlog.Partition, owner *inbox) {
+func (c *crowd) tell(p eventlog.Partition, owner *newsQueue) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if owner == nil {
@@ -84,9 +84,9 @@ func (c *crowd) pass(r *eventlog.Record) {
 // maxNews bounds the records that wait for an owner.
 const maxNews = 64
 
-// inbox holds the news of a partition until its owner takes them. When there are more than maxNews it holds none: the owner is told
+// newsQueue holds the news of a partition until its owner takes them. When there are more than maxNews it holds none: the owner is told
 // that it missed some, and reads them in the log. So a partition whose owner waits, for its brokers or its turn, holds up no other.
-type inbox struct {
+type newsQueue struct {
 	ready chan struct{} // receives when there is something to take
 
 	mu     sync.Mutex
@@ -94,28 +94,28 @@ type inbox struct {
 	missed bool
 }
 
-func newInbox() *inbox { return &inbox{ready: make(chan struct{}, 1)} }
+func newNewsQueue() *newsQueue { return &newsQueue{ready: make(chan struct{}, 1)} }
 
 // put adds a record, or notes that it is missed: it comes after what was missed before, and must not be heard first.
-func (i *inbox) put(r *eventlog.Record) {
-	i.mu.Lock()
-	if i.missed = i.missed || len(i.news) == maxNews; i.missed {
-		i.news = nil
+func (q *newsQueue) put(r *eventlog.Record) {
+	q.mu.Lock()
+	if q.missed = q.missed || len(q.news) == maxNews; q.missed {
+		q.news = nil
 	} else {
-		i.news = append(i.news, r)
+		q.news = append(q.news, r)
 	}
-	i.mu.Unlock()
+	q.mu.Unlock()
 	select {
-	case i.ready <- struct{}{}:
+	case q.ready <- struct{}{}:
 	default: // that is known already
 	}
 }
 
 // take returns what came since the last time, oldest first; or that something was missed, which is in the log by now.
-func (i *inbox) take() (news []*eventlog.Record, missed bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	news, missed = i.news, i.missed
-	i.news, i.missed = nil, false
+func (q *newsQueue) take() (news []*eventlog.Record, missed bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	news, missed = q.news, q.missed
+	q.news, q.missed = nil, false
 	return news, missed
 }

@@ -71,9 +71,9 @@ func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
 	s, first := serviceWithAnOrder(t)
 	o := takeOver(t, s, first.Partition)
 	defer o.close()
-	c := &crowd{owners: map[eventlog.Partition]*inbox{}}
-	other := newInbox()
-	c.tell(first.Partition, o.inbox)
+	c := &crowd{owners: map[eventlog.Partition]*newsQueue{}}
+	other := newNewsQueue()
+	c.tell(first.Partition, o.news)
 	c.tell(first.Partition+1, other)
 
 	told := int64(1)
@@ -83,13 +83,13 @@ func TestAnOwnerThatWaitsHoldsUpNobodyAndMissesNothing(t *testing.T) {
 			c.pass(accept(t, s.log, told))
 			told++
 		}
-		if o.inbox.missed != missed || len(o.inbox.news) > maxNews {
-			t.Errorf("of %d news the inbox holds %d and misses some: %v, want %v", n, len(o.inbox.news), o.inbox.missed, missed)
+		if o.news.missed != missed || len(o.news.news) > maxNews {
+			t.Errorf("of %d news the queue holds %d and misses some: %v, want %v", n, len(o.news.news), o.news.missed, missed)
 		}
 	}
 	hears := func() {
 		t.Helper()
-		<-o.inbox.ready
+		<-o.news.ready
 		if err := o.listen(t.Context()); err != nil {
 			t.Fatal(err)
 		}

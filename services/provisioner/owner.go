@@ -23,7 +23,7 @@ type owner struct {
 	state      *provisioning.State
 	events     *eventlog.Events
 	next       map[eventlog.Topic]eventlog.Offset // every record before it is folded
-	inbox      *inbox
+	news       *newsQueue
 	turns      turns
 	told       []schemas.Event // folded, not appended yet
 	begun      []started       // intended, not appended yet
@@ -42,7 +42,7 @@ type ended struct {
 func newOwner(s *Service, p eventlog.Partition) *owner {
 	return &owner{
 		service: s, partition: p, state: provisioning.New(), events: s.log.NewEvents(), turns: newTurns(),
-		busy: map[string]bool{}, inbox: newInbox(), ended: make(chan ended, s.cfg.Workers),
+		busy: map[string]bool{}, news: newNewsQueue(), ended: make(chan ended, s.cfg.Workers),
 	}
 }
 
@@ -100,7 +100,7 @@ func (o *owner) step(ctx, acts context.Context) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-o.inbox.ready:
+	case <-o.news.ready:
 		return o.listen(ctx)
 	case e := <-o.ended:
 		o.finish(e)
@@ -114,7 +114,7 @@ func (o *owner) step(ctx, acts context.Context) error {
 
 // listen hears the news, or reads them where there were too many.
 func (o *owner) listen(ctx context.Context) error {
-	news, missed := o.inbox.take()
+	news, missed := o.news.take()
 	if missed {
 		return o.catchUp(ctx)
 	}

@@ -145,7 +145,7 @@ func (s *Service) own(ctx context.Context, c *crowd, p eventlog.Partition) {
 // hold provisions the orders of one partition until ctx ends or the first failure.
 func (s *Service) hold(ctx context.Context, c *crowd, p eventlog.Partition) error {
 	o := newOwner(s, p)
-	c.tell(p, o.inbox)
+	c.tell(p, o.news)
 	defer c.tell(p, nil)
 	if err := o.takeOver(ctx); err != nil {
 		return fmt.Errorf("take over partition %d: %w", p, err)

@@ -24,7 +24,7 @@ func appendBool(dst []byte, v bool) []byte {
 	return append(dst, 0)
 }
 
-// source reads Avro binary. The first failure sticks: every later read returns zero, and ok turns false.
+// source reads Avro binary. The first failure sticks: every later read returns zero, and bad is true.
 type source struct {
 	buf   []byte
 	pos   int

@@ -156,7 +156,7 @@ func (s *Scanner) skipUnknown(name string) bool {
 	return s.once(0, name) && s.skip(1)
 }
 
-// texts of the given type only: everything else is refused and skipped.
+// wantText reads a text. Everything else is refused and skipped.
 func (s *Scanner) wantText(name string) (text string, flags class, given, ok bool) {
 	if s.peek() != '"' {
 		s.refuse(s.place(name), "want a text")

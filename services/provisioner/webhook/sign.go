@@ -30,7 +30,8 @@ var (
 	ErrTimestamp = errors.New("the timestamp is too far from now")
 )
 
-// Verify tells a receiver whether a request is the provisioner's, and not older than a given age.
+// Verify tells a receiver whether a request is the provisioner's, and not older than a given age. Nothing here calls it: it is the
+// reference for receivers, who may use it or write the same in their language.
 func Verify(h http.Header, body, secret []byte, now time.Time, age time.Duration) error {
 	timestamp := h.Get(HeaderTimestamp)
 	if !hmac.Equal([]byte(sign(secret, timestamp, body)), []byte(h.Get(HeaderSignature))) {
