@@ -19,7 +19,10 @@ type shape struct {
 }
 
 func (s shape) String() string {
-	return fmt.Sprintf("%d readings a request", s.reports*s.readings)
+	if n := s.reports * s.readings; n != 1 {
+		return fmt.Sprintf("%d readings a request", n)
+	}
+	return "1 reading a request"
 }
 
 // body is a request of that shape from one sender, as NDJSON.

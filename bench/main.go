@@ -9,7 +9,7 @@
 //	block to ClickHouse  go test -bench, through HTTP into the embedded engine
 //	whole path           load (this process) -> fieldlog up (child, with the engine's own child); wall and CPU
 //	orders               go test -bench: a backlog, and its replay, on a broker in memory
-//	delay                the same at half the load: from sending a report until a query finds it
+//	delay                the whole path at half the load: from sending a report until a query finds it
 //
 // Load goes to loopback only, and is bounded in time.
 package main
