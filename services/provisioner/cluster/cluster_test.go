@@ -30,7 +30,8 @@ import (
 	"github.com/fieldlog/fieldlog/services/provisioner/cluster/clustertest"
 )
 
-// place is a control plane on which the provisioner has the rights of deploy/kubernetes/rbac.yaml and no others.
+// place is a control plane on which the provisioner has the rights of deploy/kubernetes/rbac.yaml, and with Helm those of rbac-helm.yaml
+// too, and no others.
 type place struct {
 	*clustertest.Cluster
 	objects dynamic.Interface
@@ -43,7 +44,20 @@ func start(t *testing.T) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../../../deploy/kubernetes/rbac.yaml")
+	p := &place{Cluster: c, objects: objects}
+	p.grant(t, "rbac.yaml", clustertest.Provisioner, clustertest.Helm)
+	p.grant(t, "rbac-helm.yaml", clustertest.Helm)
+	for user, resource := range map[string]string{clustertest.Provisioner: "namespaces", clustertest.Helm: "secrets"} {
+		c.WaitForRights(t, user, authorizationv1.ResourceAttributes{Verb: "create", Resource: resource})
+	}
+	c.WaitForRights(t, clustertest.Helm, authorizationv1.ResourceAttributes{Verb: "create", Resource: "namespaces"})
+	return p
+}
+
+// grant gives users the rights of a file.
+func (p *place) grant(t *testing.T, file string, users ...string) {
+	t.Helper()
+	text, err := os.ReadFile("../../../deploy/kubernetes/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,15 +67,16 @@ func start(t *testing.T) *place {
 	if err := errors.Join(documents.Decode(&role), documents.Decode(&binding)); err != nil {
 		t.Fatal(err)
 	}
-	binding.Subjects = []rbacv1.Subject{{Kind: "User", Name: clustertest.Provisioner, APIGroup: "rbac.authorization.k8s.io"}}
-	if _, err := c.Admin.RbacV1().ClusterRoles().Create(t.Context(), &role, metav1.CreateOptions{}); err != nil {
+	binding.Subjects = nil
+	for _, user := range users {
+		binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: "User", Name: user, APIGroup: "rbac.authorization.k8s.io"})
+	}
+	if _, err := p.Admin.RbacV1().ClusterRoles().Create(t.Context(), &role, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &binding, metav1.CreateOptions{}); err != nil {
+	if _, err := p.Admin.RbacV1().ClusterRoleBindings().Create(t.Context(), &binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c.WaitForRights(t, authorizationv1.ResourceAttributes{Verb: "create", Resource: "namespaces"})
-	return &place{Cluster: c, objects: objects}
 }
 
 // state tells what of ours is in a namespace, and how often it was written.
@@ -103,7 +118,7 @@ func (p *place) kubernetes(t *testing.T, cfg cluster.Config) *cluster.Kubernetes
 
 func (p *place) helm(t *testing.T, cfg cluster.Config) *cluster.Helm {
 	t.Helper()
-	cfg.Kubeconfig = p.ProvisionerConfig
+	cfg.Kubeconfig = p.HelmConfig
 	if cfg.Charts == nil {
 		cfg.Charts = map[string]string{"Product-A": "../../../deploy/charts/product-a", "Product-B": "../../../deploy/charts/product-b"}
 	}
@@ -129,6 +144,9 @@ func TestOnOneCluster(t *testing.T) {
 	t.Run("a version that is overtaken between two objects stops", func(t *testing.T) { interrupted(t, p) })
 	t.Run("every kind of workload is waited for", func(t *testing.T) { waited(t, p) })
 	t.Run("templates can't reach beyond their namespace", func(t *testing.T) { confined(t, p) })
+	for _, request := range p.Forbidden(t) {
+		t.Errorf("the role does not grant what was asked: %s", request)
+	}
 }
 
 func traced(t *testing.T, p *place) {

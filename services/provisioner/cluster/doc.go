@@ -31,7 +31,7 @@
 //
 // # Rights
 //
-// The provisioner needs: get, list, watch, create, patch, delete of namespaces; get, list, create, patch, delete of every kind a
-// template may have; get, list and watch of pods; for Helm also secrets, where Helm keeps its releases, and to watch what its charts make.
-// deploy/kubernetes/rbac.yaml has it as a ClusterRole.
+// The provisioner needs: get, create, patch, delete of namespaces; get, list, create, patch, delete of every kind a template may have;
+// list of pods. deploy/kubernetes/rbac.yaml has it as a ClusterRole, and nothing else. Helm needs besides the secrets where it keeps its
+// releases, and to watch what its charts make: rbac-helm.yaml.
 package cluster

@@ -33,7 +33,7 @@ func pending(t *testing.T, p *place) {
 				t.Fatal("a module whose image cannot be pulled was released")
 			}
 		}
-		if err := cluster.SetPending(t.Context(), p.ProvisionerConfig, o.Namespace); err != nil {
+		if err := cluster.SetPending(t.Context(), p.HelmConfig, o.Namespace); err != nil {
 			t.Fatal(err)
 		}
 	}

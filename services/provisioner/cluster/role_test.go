@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -15,25 +16,62 @@ import (
 	"github.com/fieldlog/fieldlog/services/provisioner/backend"
 )
 
-// TestTheRoleGrantsWhatTemplatesMayHave reads deploy/kubernetes/rbac.yaml.
-func TestTheRoleGrantsWhatTemplatesMayHave(t *testing.T) {
-	text, err := os.ReadFile("../../../deploy/kubernetes/rbac.yaml")
+// granted returns what a file of deploy/kubernetes lets the provisioner do, as "group/resource verb".
+func granted(t *testing.T, file string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../../../deploy/kubernetes/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
 	var role rbacv1.ClusterRole
-	if err := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096).Decode(&role); err != nil {
+	var binding rbacv1.ClusterRoleBinding
+	if err := errors.Join(documents.Decode(&role), documents.Decode(&binding)); err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range kinds {
-		for _, verb := range []string{"get", "list", "watch", "create", "update", "patch", "delete"} {
-			if !slices.ContainsFunc(role.Rules, func(r rbacv1.PolicyRule) bool {
-				return slices.Contains(r.APIGroups, k.group) && slices.Contains(r.Resources, k.resource) && slices.Contains(r.Verbs, verb)
-			}) {
-				t.Errorf("the role does not let the provisioner %s %s", verb, k.resource)
+	if role.AggregationRule != nil || binding.RoleRef.Name != role.Name || len(binding.Subjects) != 1 || binding.Subjects[0].Name != "fieldlog-provisioner" {
+		t.Errorf("%s binds %v to %v", file, binding.RoleRef, binding.Subjects)
+	}
+	var all []string
+	for _, rule := range role.Rules {
+		if len(rule.ResourceNames)+len(rule.NonResourceURLs) > 0 {
+			t.Errorf("%s has a rule of another kind: %v", file, rule)
+		}
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					all = append(all, group+"/"+resource+" "+verb)
+				}
 			}
 		}
 	}
+	slices.Sort(all)
+	return all
+}
+
+// TestTheRolesGrantWhatIsUsedAndNoMore: every kind of a template, and for Helm its releases and what it watches.
+func TestTheRolesGrantWhatIsUsedAndNoMore(t *testing.T) {
+	f := func(file string, rights ...string) {
+		t.Helper()
+		var want []string
+		for _, right := range rights {
+			resource, verbs, _ := strings.Cut(right, ": ")
+			for _, verb := range strings.Fields(verbs) {
+				want = append(want, resource+" "+verb)
+			}
+		}
+		slices.Sort(want)
+		if got := granted(t, file); !slices.Equal(got, want) {
+			t.Errorf("%s grants\n%q, want\n%q", file, got, want)
+		}
+	}
+	made, watched := []string{}, []string{}
+	for _, k := range kinds {
+		made = append(made, k.group+"/"+k.resource+": get list create patch delete")
+		watched = append(watched, k.group+"/"+k.resource+": watch")
+	}
+	f("rbac.yaml", append(made, "/namespaces: get create patch delete", "/pods: list")...)
+	f("rbac-helm.yaml", append(watched, "/secrets: get list create update delete", "apps/replicasets: list")...)
 }
 
 func TestOtherKindsAreRefused(t *testing.T) {

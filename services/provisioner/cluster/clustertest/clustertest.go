@@ -13,10 +13,14 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,21 +38,25 @@ import (
 // EnvPrograms names the folder of the control plane's programs.
 const EnvPrograms = "FIELDLOG_TEST_CONTROLPLANE"
 
-// Tokens of the two users there are.
+// Tokens of the three users there are.
 const (
 	adminToken       = "admin-of-the-test-cluster"
 	provisionerToken = "provisioner-of-the-test-cluster"
+	helmToken        = "helm-of-the-test-cluster"
 )
 
-// Provisioner is the user whose rights the provisioner's tests have; RBAC gives them.
-const Provisioner = "fieldlog-provisioner"
+// Provisioner and Helm are the users whose rights the provisioner's tests have; RBAC gives them.
+const (
+	Provisioner = "fieldlog-provisioner"
+	Helm        = "fieldlog-provisioner-helm"
+)
 
 // Cluster is a running control plane. It ends with the test.
 type Cluster struct {
 	// Admin may do everything.
 	Admin *kubernetes.Clientset
-	// AdminConfig and ProvisionerConfig are kubeconfig files.
-	AdminConfig, ProvisionerConfig string
+	// AdminConfig, ProvisionerConfig and HelmConfig are kubeconfig files.
+	AdminConfig, ProvisionerConfig, HelmConfig string
 
 	dir, url string
 }
@@ -84,6 +92,7 @@ func Start(t testing.TB) *Cluster {
 		"--audit-log-path", c.AuditLog(), "--audit-log-mode", "blocking", "--enable-priority-and-fairness=false")
 	c.AdminConfig = c.writeConfig(t, "admin", adminToken)
 	c.ProvisionerConfig = c.writeConfig(t, "provisioner", provisionerToken)
+	c.HelmConfig = c.writeConfig(t, "helm", helmToken)
 	c.connect(t)
 	run(t, dir, "controller-manager", plane, "controller-manager", "--kubeconfig", c.AdminConfig, "--leader-elect=false",
 		"--service-account-private-key-file", filepath.Join(dir, "sa.pem"), "--secure-port", "0")
@@ -106,8 +115,8 @@ func (c *Cluster) writeKeys(t testing.TB) {
 		t.Fatal(err)
 	}
 	c.write(t, "sa.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
-	c.write(t, "tokens", adminToken+",admin,1,system:masters\n"+provisionerToken+","+Provisioner+",2\n")
-	c.write(t, "audit.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n  users: ["+Provisioner+"]\n- level: None\n")
+	c.write(t, "tokens", adminToken+",admin,1,system:masters\n"+provisionerToken+","+Provisioner+",2\n"+helmToken+","+Helm+",3\n")
+	c.write(t, "audit.yaml", "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n- level: Metadata\n  users: ["+Provisioner+", "+Helm+"]\n- level: None\n")
 }
 
 func (c *Cluster) write(t testing.TB, name, text string) {
@@ -163,35 +172,65 @@ func (c *Cluster) Config(t testing.TB) *rest.Config {
 	return cfg
 }
 
-// Requests counts what the provisioner has asked of the API server so far, by verb.
+// Requests counts what the provisioners have asked of the API server so far, by verb.
 func (c *Cluster) Requests(t testing.TB) map[string]int {
+	t.Helper()
+	counts := map[string]int{}
+	for _, r := range c.audited(t) {
+		counts[r.Verb]++
+	}
+	return counts
+}
+
+// Forbidden returns what the provisioners had no right to, a text each.
+func (c *Cluster) Forbidden(t testing.TB) (all []string) {
+	t.Helper()
+	for _, r := range c.audited(t) {
+		if r.ResponseStatus.Code == http.StatusForbidden && !strings.Contains(r.ResponseStatus.Message, "being terminated") {
+			all = append(all, fmt.Sprint(r.User.Username, " ", r.Verb, " ", r.RequestURI, " ", r.ResponseStatus.Message))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// request is a line of the audit log.
+type request struct {
+	Verb, RequestURI string
+	User             struct{ Username string }
+	ResponseStatus   struct {
+		Code    int
+		Message string
+	}
+}
+
+func (c *Cluster) audited(t testing.TB) (all []request) {
 	t.Helper()
 	text, err := os.ReadFile(c.AuditLog())
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	counts := map[string]int{}
-	for _, line := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
-		var request struct{ Verb string }
-		if err := json.Unmarshal(line, &request); err != nil {
+	for line := range bytes.Lines(text) {
+		var r request
+		if err := json.Unmarshal(line, &r); err != nil {
 			t.Fatalf("read the audit log: %v", err)
 		}
-		counts[request.Verb]++
+		all = append(all, r)
 	}
-	return counts
+	return all
 }
 
-// WaitForRights returns once the API server has taken note of a right the provisioner was given.
-func (c *Cluster) WaitForRights(t testing.TB, right authorizationv1.ResourceAttributes) {
+// WaitForRights returns once the API server has taken note of a right that a user was given.
+func (c *Cluster) WaitForRights(t testing.TB, user string, right authorizationv1.ResourceAttributes) {
 	t.Helper()
-	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: Provisioner, ResourceAttributes: &right}}
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &right}}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); pause.For(t.Context(), 50*time.Millisecond) {
 		answer, err := c.Admin.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
 		if err == nil && answer.Status.Allowed {
 			return
 		}
 	}
-	t.Fatalf("%s was not given %v", Provisioner, right)
+	t.Fatalf("%s was not given %v", user, right)
 }
 
 func (c *Cluster) log(part string) string {
