@@ -10,6 +10,7 @@ package loopback
 import (
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +20,9 @@ func Is(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
+// containers are the names that containers have for the machine they run on. Nobody can register them: internal is no public domain.
+var containers = []string{"host.docker.internal", "host.containers.internal"}
+
 // Asked tells whether a request was sent to this machine by a name or address that always means it. One that tells no host, as old
 // clients do and no browser does, was.
 func Asked(r *http.Request) bool {
@@ -26,7 +30,7 @@ func Asked(r *http.Request) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	return r.Host == "" || Is(strings.Trim(host, "[]"))
+	return r.Host == "" || Is(strings.Trim(host, "[]")) || slices.Contains(containers, strings.ToLower(host))
 }
 
 // Guard lets next answer only what no page of another origin can have sent to change or to read something.

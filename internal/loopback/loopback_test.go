@@ -24,11 +24,11 @@ func TestGuard(t *testing.T) {
 			t.Errorf("%s %s at %q %v: got %d, want %d", listen, method, host, headers, w.Code, want)
 		}
 	}
-	for _, host := range []string{"127.0.0.1:80", "127.0.0.1", "127.8.9.1:80", "localhost:80", "LOCALHOST", "[::1]:80", "[::1]", ""} {
+	for _, host := range []string{"127.0.0.1:80", "127.0.0.1", "127.8.9.1:80", "localhost:80", "LOCALHOST", "[::1]:80", "[::1]", "host.docker.internal:80", "host.containers.internal", ""} {
 		f("127.0.0.1:80", "POST", host, 204)
 		f("[::1]:80", "GET", host, 204)
 	}
-	for _, host := range []string{"evil.example:80", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "192.168.1.1", "0.0.0.0:80", "[::]:80"} {
+	for _, host := range []string{"evil.example:80", "evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80", "docker.internal", "192.168.1.1", "0.0.0.0:80", "[::]:80"} {
 		f("127.0.0.1:80", "GET", host, 421)
 		f("[::1]:80", "POST", host, 421)
 		f("0.0.0.0:80", "GET", host, 204) // others reach it, by names of their own
