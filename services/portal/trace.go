@@ -5,10 +5,10 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"time"
 
+	"github.com/fieldlog/fieldlog/internal/eventlog"
 	"github.com/fieldlog/fieldlog/internal/story"
 )
 
@@ -33,11 +33,9 @@ type tracePage struct {
 	Story *story.Story
 }
 
-// Plain tells whether the id can stand in a command: 32 hexadecimal digits, or a UUID. Any other text may be an id, and mean something to
-// the shell that it is pasted into.
-func (p tracePage) Plain() bool { return plainTrace.MatchString(p.ID) }
-
-var plainTrace = regexp.MustCompile(`^[0-9a-fA-F]{8}(-?)([0-9a-fA-F]{4}(-?)){3}[0-9a-fA-F]{12}$`)
+// Label is the id as pods carry it; empty when it is no W3C trace id. Any other text may be an id too, and mean something to the shell that
+// a command is pasted into.
+func (p tracePage) Label() string { return eventlog.TraceID(p.ID) }
 
 func (p *Portal) findTrace(v *visit) error {
 	if id := strings.TrimSpace(v.r.URL.Query().Get("id")); id != "" && len(id) <= maxTrace {
