@@ -206,6 +206,8 @@ func (c *traffic) await(t *testing.T, code, n int) {
 	want := c.answers(code) + n
 	for deadline := time.Now().Add(2 * time.Minute); c.answers(code) < want; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
 			t.Fatalf("no %d more answers of %d came in time: %v", n, code, c.codes)
 		}
 	}
