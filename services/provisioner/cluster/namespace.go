@@ -20,9 +20,9 @@ var namespaces = schema.GroupVersionResource{Version: "v1", Resource: "namespace
 
 var (
 	// errTerminating says that the namespace of an order before this one is not gone yet.
-	errTerminating = fmt.Errorf("the namespace is being deleted: %w", backend.ErrUnready)
+	errTerminating = fmt.Errorf("%w: the namespace is being deleted", backend.ErrUnready)
 	// errGone says that somebody has deleted the namespace after it was made. An operator's retry makes it anew.
-	errGone = fmt.Errorf("the namespace is not there: %w", backend.ErrUnready)
+	errGone = fmt.Errorf("%w: the namespace is not there", backend.ErrUnready)
 )
 
 // namespace makes, finds and removes an order's namespace.

@@ -281,7 +281,7 @@ func (s *Simulated) work(ctx context.Context, o backend.Order) error {
 
 var (
 	// errTrouble is what a site that fails says. The other sites are well.
-	errTrouble = fmt.Errorf("the image could not be pulled: registry timed out: %w", backend.ErrUnready)
+	errTrouble = fmt.Errorf("%w: the image could not be pulled: registry timed out", backend.ErrUnready)
 	// errDown is what every site says while the file Down is there: that is the backend's own fault.
 	errDown = errors.New("the sites are out of reach")
 )
