@@ -328,9 +328,7 @@ func BenchmarkScan(b *testing.B) {
 				b.SetBytes(int64(len(data)))
 				var acc class
 				for b.Loop() {
-					for _, c := range data {
-						acc |= classes[c]
-					}
+					acc |= look(data)
 				}
 				if acc == 0 {
 					b.Fatal("nothing seen")
@@ -339,4 +337,12 @@ func BenchmarkScan(b *testing.B) {
 			})
 		}
 	}
+}
+
+// look is the ceiling: it looks at each byte, and keeps what it saw in a register, which a variable of the benchmark's loop is not.
+func look(data []byte) (seen class) {
+	for _, c := range data {
+		seen |= classes[c]
+	}
+	return seen
 }
